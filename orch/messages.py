@@ -1,0 +1,607 @@
+"""The whole grammar that processes speak: requests, replies, events, and how they are framed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Generic, TypeVar, get_args
+
+import msgspec
+
+from orch import __version__
+from orch.errors import BY_NAME, Malformed, OrchError
+from orch.model import Effect, Event, Job, Served, Session, Task, Usage, Attempt
+
+MAX_BYTES = 1 << 20
+"""The largest message, in bytes; larger bodies go by file."""
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Base of everything on the wire: msgpack with the class name as its `type`."""
+
+
+R = TypeVar("R", bound=Message)
+
+
+class Request(Message, Generic[R], frozen=True):
+    """Imperative, answered by exactly one service within a deadline, safe to repeat."""
+
+    owner: ClassVar[str] = ""
+
+
+class Occurred(Message, frozen=True):
+    """Past tense, unanswered, may be lost: a nudge to ask for the truth."""
+
+    owner: ClassVar[str] = ""
+
+
+class ToEngine(Request[R], frozen=True):
+    """A request that the engine answers."""
+
+    owner: ClassVar[str] = "engine"
+
+
+class ToCapture(Request[R], frozen=True):
+    """A request that capture answers."""
+
+    owner: ClassVar[str] = "capture"
+
+
+class ToScheduler(Request[R], frozen=True):
+    """A request that the scheduler answers."""
+
+    owner: ClassVar[str] = "scheduler"
+
+
+class ToOrchd(Request[R], frozen=True):
+    """A request that orchd answers on `ctl.sock`."""
+
+    owner: ClassVar[str] = "orchd"
+
+
+class ToAny(Request[R], frozen=True):
+    """A request that every service answers; the caller names the service."""
+
+
+class FromEngine(Occurred, frozen=True):
+    """An event that the engine publishes."""
+
+    owner: ClassVar[str] = "engine"
+
+
+class FromCapture(Occurred, frozen=True):
+    """An event that capture publishes."""
+
+    owner: ClassVar[str] = "capture"
+
+
+# ---- replies shared by many requests ---------------------------------------------------------
+
+
+class Done(Message, frozen=True):
+    """It is so now, whether this request or an earlier one made it so."""
+
+
+class Failed(Message, frozen=True):
+    """The request failed: error class, message for the reader, next step."""
+
+    error: str
+    message: str
+    hint: str = ""
+
+
+class Pong(Message, frozen=True):
+    """A service is there: its name, version and pid."""
+
+    name: str
+    version: str
+    pid: int
+
+
+class Ping(ToAny[Pong], frozen=True):
+    """Ask whether the service answers."""
+
+
+# ---- tasks -----------------------------------------------------------------------------------
+
+
+class TaskAdded(Message, frozen=True):
+    """The task's key and status."""
+
+    id: str
+    status: str
+
+
+class AddTask(ToEngine[TaskAdded], frozen=True):
+    """Create a task. The same `key` twice returns the first task's id."""
+
+    title: str
+    project: str
+    body: str = ""
+    labels: tuple[str, ...] = ()
+    agent: str = ""
+    complexity: str = ""
+    parent: str = ""
+    after: tuple[str, ...] = ()
+    source: str = "cli"
+    author: str = ""
+    key: str = ""
+
+
+class Tasks(Message, frozen=True):
+    """A page of tasks; `total` counts what matches."""
+
+    tasks: tuple[Task, ...]
+    total: int
+
+
+class ListTasks(ToEngine[Tasks], frozen=True):
+    """Tasks by age, youngest last. Empty `statuses`: all that are not done."""
+
+    project: str = ""
+    statuses: tuple[str, ...] = ()
+    all: bool = False
+    source: str = ""
+    author: str = ""
+    parent: str = ""
+    limit: int = 200
+
+
+class TaskDetail(Message, frozen=True):
+    """A task, its attempts oldest first, and why it is not running ('' when it is or is done)."""
+
+    task: Task
+    attempts: tuple[Attempt, ...]
+    waiting_for: str
+    children: tuple[str, ...] = ()
+
+
+class GetTask(ToEngine[TaskDetail], frozen=True):
+    """One task. `id` may be `int-5`, `5`, `#5` or `owner/repo#42`; short forms need `project`."""
+
+    id: str
+    project: str = ""
+
+
+class TaskTotals(Message, frozen=True):
+    """Counts per status, and usage over all attempts."""
+
+    counts: dict[str, int]
+    usage: Usage
+
+
+class CountTasks(ToEngine[TaskTotals], frozen=True):
+    """Totals of one project, or of all."""
+
+    project: str = ""
+
+
+class ActOnTask(ToEngine[Done], frozen=True):
+    """Base of the acts on one task; `by` says who for the events log."""
+
+    id: str
+    project: str = ""
+    by: str = ""
+    key: str = ""
+
+
+class RouteTask(ActOnTask, frozen=True):
+    """Choose the agent now; `agent` forces one."""
+
+    agent: str = ""
+
+
+class RunTask(ActOnTask, frozen=True):
+    """Dispatch ahead of the queue; an empty `id` means whatever is next."""
+
+
+class RetryTask(ActOnTask, frozen=True):
+    """Start over: clears every counter, chain and flag."""
+
+
+class UnblockTask(ActOnTask, frozen=True):
+    """Make a blocked or reviewed task new again; `all` as id: every blocked one."""
+
+
+class BlockTask(ActOnTask, frozen=True):
+    """Hold a task back, for the reason given."""
+
+    reason: str = ""
+
+
+class CloseTask(ActOnTask, frozen=True):
+    """End a task by hand: it is done; a running attempt is stopped first."""
+
+
+class KillTask(ActOnTask, frozen=True):
+    """Stop the running attempt; the task waits, blocked, for a person."""
+
+
+# ---- events log, sessions, meta --------------------------------------------------------------
+
+
+class Events(Message, frozen=True):
+    """Rows after the asked `seq`, oldest first; `last` is the newest seq there is."""
+
+    events: tuple[Event, ...]
+    last: int
+
+
+class EventsSince(ToEngine[Events], frozen=True):
+    """Read the events log on from `seq` (exclusive) or from a time (seconds since the epoch)."""
+
+    seq: int = 0
+    since: float = 0.0
+    task: str = ""
+    names: tuple[str, ...] = ()
+    limit: int = 500
+
+
+class Sessions(Message, frozen=True):
+    """Sessions, oldest first."""
+
+    sessions: tuple[Session, ...]
+
+
+class ListSessions(ToEngine[Sessions], frozen=True):
+    """Open sessions; with `ended_since` (seconds since the epoch) also those that ended after."""
+
+    task: str = ""
+    ended_since: float | None = None
+
+
+class Metas(Message, frozen=True):
+    """A task's meta: key to value."""
+
+    meta: dict[str, str]
+
+
+class GetMeta(ToEngine[Metas], frozen=True):
+    """A task's key/value pairs."""
+
+    id: str
+    project: str = ""
+
+
+class SetMeta(ToEngine[Done], frozen=True):
+    """Set pairs of a task; an empty value removes its key."""
+
+    id: str
+    values: dict[str, str]
+    project: str = ""
+    key: str = ""
+
+
+class Overview(Message, frozen=True):
+    """What the engine adds to `orch status`."""
+
+    slots_used: int
+    slots_max: int
+    counts: dict[str, int]
+    sessions: tuple[Session, ...]
+    problems: tuple[str, ...]
+    cooldowns: dict[str, float] = {}
+    agents: dict[str, dict[str, float]] = {}
+
+
+class GetOverview(ToEngine[Overview], frozen=True):
+    """Slots, queue, sessions, problems, and per agent how its attempts went."""
+
+
+class Garbage(Message, frozen=True):
+    """What `orch gc` found: each `(kind, name, verdict)`; verdict `removed`, `removable` or why
+    it stays."""
+
+    items: tuple[tuple[str, str, str], ...]
+
+
+class CollectGarbage(ToEngine[Garbage], frozen=True):
+    """Find what nothing needs; removes it unless `dry_run`. Fails closed."""
+
+    dry_run: bool = True
+    key: str = ""
+
+
+# ---- effects (the outbox) and inbox ----------------------------------------------------------
+
+
+class Effects(Message, frozen=True):
+    """Effects now on lease to the asker."""
+
+    effects: tuple[Effect, ...]
+
+
+class TakeEffects(ToEngine[Effects], frozen=True):
+    """Lease what waits for `target`; unreported after `lease_seconds` it may be taken again."""
+
+    target: str
+    lease_seconds: float = 30.0
+    limit: int = 20
+
+
+class EffectDone(ToEngine[Done], frozen=True):
+    """It is done, with this result; `fence` is the lease's."""
+
+    id: int
+    fence: int
+    result: dict[str, Any] = {}
+
+
+class EffectFailed(ToEngine[Done], frozen=True):
+    """It failed; tried again at `retry_at` (seconds since the epoch), or never when None."""
+
+    id: int
+    fence: int
+    message: str
+    retry_at: float | None = None
+
+
+# ---- jobs ------------------------------------------------------------------------------------
+
+
+class Jobs(Message, frozen=True):
+    """Jobs of all projects with their state."""
+
+    jobs: tuple[Job, ...]
+
+
+class ListJobs(ToEngine[Jobs], frozen=True):
+    """All jobs as configured, with last run and problem."""
+
+    project: str = ""
+
+
+class JobFired(Message, frozen=True):
+    """The task that the firing made ('' when skipped, and why)."""
+
+    task: str
+    reason: str = ""
+
+
+class FireJob(ToEngine[JobFired], frozen=True):
+    """Fire a job for its due time `at` (seconds since the epoch); unique on (project, id, at)."""
+
+    id: str
+    project: str
+    at: float
+
+
+class PassRun(Message, frozen=True):
+    """One scheduler pass: `(job, due time, task)` of each that fired."""
+
+    fired: tuple[tuple[str, float, str], ...]
+
+
+class RunPass(ToScheduler[PassRun], frozen=True):
+    """Run one scheduler pass now."""
+
+
+# ---- capture ---------------------------------------------------------------------------------
+
+
+class Output(Message, frozen=True):
+    """Bytes of `terminal.log` from `offset`; `size` is the log's size, `ended` its session's."""
+
+    session: str
+    offset: int
+    data: bytes
+    size: int
+    ended: bool
+
+
+class ReadOutput(ToCapture[Output], frozen=True):
+    """A range of a session's output; `limit` in bytes, at most 512 KiB."""
+
+    session: str
+    offset: int
+    limit: int = 262144
+
+
+class Screen(Message, frozen=True):
+    """A session's screen, line by line, with the cursor's row and column."""
+
+    session: str
+    lines: tuple[str, ...]
+    row: int
+    column: int
+    ansi: bool = False
+
+
+class GetScreen(ToCapture[Screen], frozen=True):
+    """Render the session's screen; `ansi` keeps colours as escape sequences."""
+
+    session: str
+    ansi: bool = False
+
+
+class Delivered(Message, frozen=True):
+    """What became of an input: `submitted`, `queued` or `refused`, and why."""
+
+    state: str
+    reason: str = ""
+
+
+class SendInput(ToCapture[Delivered], frozen=True):
+    """Type text into a session, once per `key`; `submit` presses Enter after it."""
+
+    session: str
+    text: str
+    submit: bool = True
+    key: str = ""
+
+
+# ---- orchd (on ctl.sock) ---------------------------------------------------------------------
+
+
+class Roster(Message, frozen=True):
+    """orchd itself and its services."""
+
+    pid: int
+    version: str
+    home: str
+    uptime_seconds: float
+    services: tuple[Served, ...]
+    problems: tuple[str, ...] = ()
+
+
+class GetRoster(ToOrchd[Roster], frozen=True):
+    """What runs."""
+
+
+class PingOrchd(ToOrchd[Pong], frozen=True):
+    """Ask whether orchd answers."""
+
+
+class StopService(ToOrchd[Done], frozen=True):
+    """Stop a service and keep it stopped, over orchd's own restart too; cancels a start."""
+
+    name: str
+
+
+class StartService(ToOrchd[Done], frozen=True):
+    """Start a service (again); answered when it is ready."""
+
+    name: str
+
+
+class RestartService(ToOrchd[Done], frozen=True):
+    """Replace a service's process; answered when the new one is ready. Empty: all, in order."""
+
+    name: str = ""
+
+
+class ReloadConfig(ToOrchd[Done], frozen=True):
+    """Read the config again and apply the difference."""
+
+
+class Upgrade(ToOrchd[Done], frozen=True):
+    """Replace orchd's own program by exec, keeping pid, children and sockets; then services."""
+
+
+class Shutdown(ToOrchd[Done], frozen=True):
+    """Stop every service, then orchd. Sessions keep running."""
+
+
+# ---- events ----------------------------------------------------------------------------------
+
+
+class EventLogged(FromEngine, frozen=True):
+    """The events log grew to `seq`."""
+
+    seq: int
+
+
+class EffectQueued(FromEngine, frozen=True):
+    """Something waits in the outbox for `target`."""
+
+    target: str
+
+
+class JobsChanged(FromEngine, frozen=True):
+    """The configured jobs changed."""
+
+
+class SessionChanged(FromEngine, frozen=True):
+    """A session started or ended."""
+
+    session: str
+
+
+class OutputSeen(FromCapture, frozen=True):
+    """Bytes of a session from `offset`; a reader that sees a gap asks with `ReadOutput`."""
+
+    session: str
+    offset: int
+    data: bytes
+
+
+# ---- framing ---------------------------------------------------------------------------------
+
+
+class Header(msgspec.Struct, frozen=True, array_like=True):
+    """First frame of a request: id (same on every try), sender's version, and the deadline in
+    seconds of the machine's monotonic clock."""
+
+    id: bytes
+    version: str
+    deadline: float
+
+
+def _all(cls: type[Message]) -> list[type[Message]]:
+    return [cls] + [deep for sub in cls.__subclasses__() for deep in _all(sub)]
+
+
+def concrete(base: type[Message]) -> dict[str, type[Message]]:
+    """The message classes below `base` that nothing else derives from, by name."""
+    return {cls.__name__: cls for cls in _all(base) if not cls.__subclasses__()}
+
+
+def reply_type(request: type[Request[Any]]) -> type[Message]:
+    """The reply a request class promises in its class line."""
+    for cls in request.__mro__:
+        for base in getattr(cls, "__orig_bases__", ()):
+            for arg in get_args(base):
+                if isinstance(arg, type) and issubclass(arg, Message):
+                    return arg
+    raise TypeError(f"{request.__name__} names no reply")
+
+
+_encoder = msgspec.msgpack.Encoder()
+_kind = msgspec.msgpack.Decoder(msgspec.defstruct("Kind", [("type", str)]))
+_decoders: dict[type[Message], msgspec.msgpack.Decoder[Any]] = {}
+
+
+def encode(message: Message) -> bytes:
+    """The wire form; raises `Malformed` when it is larger than `MAX_BYTES`."""
+    data = _encoder.encode(message)
+    if len(data) > MAX_BYTES:
+        raise Malformed(
+            f"{type(message).__name__} of {len(data)} bytes is over the limit of {MAX_BYTES}",
+            "send a shorter text, or pass it by file",
+        )
+    return data
+
+
+def decode(data: bytes, base: type[Message], *, peer: str = __version__) -> Message:
+    """The message in `data`, one of the classes below `base`; raises `Malformed`."""
+    if len(data) > MAX_BYTES:
+        raise Malformed(f"a message of {len(data)} bytes is over the limit of {MAX_BYTES}")
+    try:
+        name = _kind.decode(data).type  # type: ignore[attr-defined]
+        cls = concrete_cache(base)[name]
+        decoder = _decoders.get(cls)
+        if decoder is None:
+            decoder = _decoders[cls] = msgspec.msgpack.Decoder(cls)
+        message: Message = decoder.decode(data)
+    except KeyError as error:
+        raise _strange(f"unknown message {error.args[0]!r}", peer) from None
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise _strange(str(error), peer) from None
+    return message
+
+
+_concrete: dict[type[Message], dict[str, type[Message]]] = {}
+
+
+def concrete_cache(base: type[Message]) -> dict[str, type[Message]]:
+    """`concrete(base)`, worked out once."""
+    if base not in _concrete:
+        _concrete[base] = concrete(base)
+    return _concrete[base]
+
+
+def failure(error: OrchError) -> Failed:
+    """The reply that carries an error to the asker."""
+    return Failed(type(error).__name__, error.message, error.hint)
+
+
+def raised(failed: Failed) -> OrchError:
+    """The error that a `Failed` reply carries, ready to raise."""
+    return BY_NAME.get(failed.error, OrchError)(failed.message, failed.hint)
+
+
+def _strange(problem: str, peer: str) -> Malformed:
+    if peer == __version__:
+        return Malformed(f"cannot read the message: {problem}")
+    return Malformed(
+        f"cannot read the message: {problem} (it comes from version {peer}, this is {__version__})",
+        "run `orch service restart`",
+    )

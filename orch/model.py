@@ -1,0 +1,234 @@
+"""The nouns of orch as values: tasks, attempts, sessions, events, effects, jobs, usage."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Status(StrEnum):
+    """Where a task stands; the allowed moves are `core.status.MOVES`."""
+
+    NEW = "new"
+    ROUTED = "routed"
+    IN_PROGRESS = "in_progress"
+    IN_REVIEW = "in_review"
+    DONE = "done"
+    BLOCKED = "blocked"
+    NEEDS_REVIEW = "needs_review"
+
+
+class Phase(StrEnum):
+    """Where an attempt stands; each phase is recorded before it begins and safe to repeat."""
+
+    PREPARE = "prepare"
+    RUNNING = "running"
+    COLLECT = "collect"
+    DELIVER = "deliver"
+    ENDED = "ended"
+
+
+class ErrorClass(StrEnum):
+    """Why an attempt failed; what follows from each is `core.retry.CONSEQUENCES`."""
+
+    TIMEOUT = "timeout"
+    MISSING_TOOL = "missing_tool"
+    LAUNCH_FAILED = "launch_failed"
+    AUTH = "auth"
+    BILLING = "billing"
+    USAGE_LIMIT = "usage_limit"
+    RATE_LIMIT = "rate_limit"
+    OVERLOADED = "overloaded"
+    MODEL_UNAVAILABLE = "model_unavailable"
+    CONTEXT_OVERFLOW = "context_overflow"
+    OUTPUT_LIMIT = "output_limit"
+    TURN_LIMIT = "turn_limit"
+    REFUSAL = "refusal"
+    PERMISSION_DENIED = "permission_denied"
+    WAITING_FOR_INPUT = "waiting_for_input"
+    NETWORK = "network"
+    INVALID_RESPONSE = "invalid_response"
+    AGENT_CRASHED = "agent_crashed"
+    AGENT_FAILED = "agent_failed"
+    BUDGET = "budget"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    INFRASTRUCTURE = "infrastructure"
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """Base of the values: immutable, compared by content."""
+
+
+class Usage(Value):
+    """Tokens and money of one run. `usd` is None where no price is known."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    usd: float | None = None
+
+
+class Answer(Value):
+    """What an agent says of its work (`spec: engine, one attempt, 5`)."""
+
+    status: str
+    summary: str = ""
+    accomplished: tuple[str, ...] = ()
+    remaining: tuple[str, ...] = ()
+    files_changed: tuple[str, ...] = ()
+    blockers: tuple[str, ...] = ()
+    reason: str = ""
+    learnings: tuple[str, ...] = ()
+    delegations: tuple[dict[str, Any], ...] = ()
+
+
+class Verdict(Value):
+    """What one run came to. `error` is None exactly when the run is `ok`."""
+
+    ok: bool
+    error: ErrorClass | None = None
+    message: str = ""
+    retry_at: float | None = None
+    answer: Answer | None = None
+    usage: Usage = Usage()
+    native_session: str = ""
+
+
+class Project(Value):
+    """A registered project: its slug `owner/repo` and its folder."""
+
+    slug: str
+    path: str
+
+
+class Attempt(Value):
+    """One try of a task. Times are seconds since the epoch (UTC)."""
+
+    id: int
+    task: str
+    n: int
+    phase: Phase
+    fence: int
+    agent: str
+    model: str = ""
+    session: str = ""
+    folder: str = ""
+    worktree: str = ""
+    branch: str = ""
+    base: str = ""
+    outcome: str = ""
+    exit_code: int | None = None
+    error_class: ErrorClass | None = None
+    error: str = ""
+    started_at: float = 0.0
+    launched_at: float | None = None
+    ended_at: float | None = None
+    counted: bool = True
+    usage: Usage = Usage()
+
+
+class Task(Value):
+    """A task as stored. `key` is `int-5` or `owner/repo#42`; times are seconds since the epoch."""
+
+    key: str
+    project: str
+    title: str
+    body: str = ""
+    labels: tuple[str, ...] = ()
+    author: str = ""
+    source: str = "cli"
+    status: Status = Status.NEW
+    agent: str = ""
+    wanted_agent: str = ""
+    model: str = ""
+    complexity: str = ""
+    route_reason: str = ""
+    parent: str = ""
+    after: tuple[str, ...] = ()
+    attempts: int = 0
+    route_attempts: int = 0
+    branch: str = ""
+    worktree: str = ""
+    pull_request: str = ""
+    summary: str = ""
+    blocked_reason: str = ""
+    last_error: str = ""
+    not_before: float = 0.0
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+class Event(Value):
+    """A row of the events log: `seq` only grows, `name` is a noun with a past participle."""
+
+    seq: int
+    at: float
+    name: str
+    task: str = ""
+    data: dict[str, Any] = {}
+
+
+class Session(Value):
+    """A session as the engine knows it. `folder` holds `terminal.log`; it ended if `ended`."""
+
+    session: str
+    task: str
+    attempt: int
+    agent: str
+    folder: str
+    started_at: float
+    ended: bool = False
+    size: int = 0
+
+
+class Effect(Value):
+    """Something that must leave the engine exactly once, on lease to the process that does it."""
+
+    id: int
+    target: str
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    fence: int = 0
+    tries: int = 0
+    state: str = "waiting"
+    result: dict[str, Any] | None = None
+    error: str = ""
+
+
+class Job(Value):
+    """A scheduled job as configured (`spec: jobs`); `project` is empty for a global one."""
+
+    id: str
+    project: str
+    schedule: str
+    timezone: str = ""
+    type: str = "task"
+    title: str = ""
+    body: str = ""
+    labels: tuple[str, ...] = ()
+    agent: str = ""
+    enabled: bool = True
+    catch_up: str = "once"
+    overlap: str = "skip"
+    problem: str = ""
+    last_due: float | None = None
+    last_task: str = ""
+    last_result: str = ""
+    runs: int = 0
+
+
+class Served(Value):
+    """A supervised process as orchd sees it; `state` is one word of `core.supervision.State`."""
+
+    name: str
+    state: str
+    pid: int = 0
+    uptime_seconds: float = 0.0
+    restarts: int = 0
+    pss_bytes: int = 0
+    last_error: str = ""
