@@ -8,7 +8,7 @@ import msgspec
 
 from orch import __version__
 from orch.errors import BY_NAME, Malformed, OrchError
-from orch.model import Effect, Event, Job, Served, Session, Task, Usage, Attempt
+from orch.model import Attempt, Effect, Event, Job, Served, Session, Task, Usage
 
 MAX_BYTES = 1 << 20
 """The largest message, in bytes; larger bodies go by file."""

@@ -62,7 +62,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """Base of the values: immutable, compared by content."""
 
 
-class Usage(Value):
+class Usage(Value, frozen=True, kw_only=True):
     """Tokens and money of one run. `usd` is None where no price is known."""
 
     input_tokens: int = 0
@@ -72,7 +72,7 @@ class Usage(Value):
     usd: float | None = None
 
 
-class Answer(Value):
+class Answer(Value, frozen=True, kw_only=True):
     """What an agent says of its work (`spec: engine, one attempt, 5`)."""
 
     status: str
@@ -86,7 +86,7 @@ class Answer(Value):
     delegations: tuple[dict[str, Any], ...] = ()
 
 
-class Verdict(Value):
+class Verdict(Value, frozen=True, kw_only=True):
     """What one run came to. `error` is None exactly when the run is `ok`."""
 
     ok: bool
@@ -98,14 +98,14 @@ class Verdict(Value):
     native_session: str = ""
 
 
-class Project(Value):
+class Project(Value, frozen=True, kw_only=True):
     """A registered project: its slug `owner/repo` and its folder."""
 
     slug: str
     path: str
 
 
-class Attempt(Value):
+class Attempt(Value, frozen=True, kw_only=True):
     """One try of a task. Times are seconds since the epoch (UTC)."""
 
     id: int
@@ -131,7 +131,7 @@ class Attempt(Value):
     usage: Usage = Usage()
 
 
-class Task(Value):
+class Task(Value, frozen=True, kw_only=True):
     """A task as stored. `key` is `int-5` or `owner/repo#42`; times are seconds since the epoch."""
 
     key: str
@@ -162,7 +162,7 @@ class Task(Value):
     updated_at: float = 0.0
 
 
-class Event(Value):
+class Event(Value, frozen=True, kw_only=True):
     """A row of the events log: `seq` only grows, `name` is a noun with a past participle."""
 
     seq: int
@@ -172,7 +172,7 @@ class Event(Value):
     data: dict[str, Any] = {}
 
 
-class Session(Value):
+class Session(Value, frozen=True, kw_only=True):
     """A session as the engine knows it. `folder` holds `terminal.log`; it ended if `ended`."""
 
     session: str
@@ -185,7 +185,7 @@ class Session(Value):
     size: int = 0
 
 
-class Effect(Value):
+class Effect(Value, frozen=True, kw_only=True):
     """Something that must leave the engine exactly once, on lease to the process that does it."""
 
     id: int
@@ -200,7 +200,7 @@ class Effect(Value):
     error: str = ""
 
 
-class Job(Value):
+class Job(Value, frozen=True, kw_only=True):
     """A scheduled job as configured (`spec: jobs`); `project` is empty for a global one."""
 
     id: str
@@ -222,7 +222,7 @@ class Job(Value):
     runs: int = 0
 
 
-class Served(Value):
+class Served(Value, frozen=True, kw_only=True):
     """A supervised process as orchd sees it; `state` is one word of `core.supervision.State`."""
 
     name: str

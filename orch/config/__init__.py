@@ -1,0 +1,1 @@
+"""Configuration: its schema and its loader."""

@@ -1,0 +1,1 @@
+"""The session process: owns the agent's process for one attempt."""

@@ -1,0 +1,1 @@
+"""SQLite by apsw; one function, one statement."""

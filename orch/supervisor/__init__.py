@@ -1,0 +1,1 @@
+"""orchd: starts, watches and restarts the processes; knows nothing about tasks."""

@@ -1,0 +1,1 @@
+"""The long-lived processes; nobody imports them, they never import each other."""

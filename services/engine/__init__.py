@@ -1,0 +1,1 @@
+"""The engine process: decides about tasks; the only writer of orch.db."""
