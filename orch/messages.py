@@ -242,10 +242,12 @@ class Sessions(Message, frozen=True):
 
 
 class ListSessions(ToEngine[Sessions], frozen=True):
-    """Open sessions; with `ended_since` (seconds since the epoch) also those that ended after."""
+    """Open sessions; with `ended_since` (seconds since the epoch) also those that ended after.
+    With `session` only those of that name: one for each attempt that had it."""
 
     task: str = ""
     ended_since: float | None = None
+    session: str = ""
 
 
 class Metas(Message, frozen=True):
@@ -284,6 +286,13 @@ class Overview(Message, frozen=True):
 
 class GetOverview(ToEngine[Overview], frozen=True):
     """Slots, queue, sessions, problems, and per agent how its attempts went."""
+
+
+class ClearCooldowns(ToEngine[Done], frozen=True):
+    """Let an agent be used again at once; empty: every agent."""
+
+    agent: str = ""
+    key: str = ""
 
 
 class Garbage(Message, frozen=True):
@@ -378,21 +387,25 @@ class RunPass(ToScheduler[PassRun], frozen=True):
 
 
 class Output(Message, frozen=True):
-    """Bytes of `terminal.log` from `offset`; `size` is the log's size, `ended` its session's."""
+    """Bytes of `terminal.log` from `offset`; `size` is the log's size, `ended` whether its session
+    has ended, so that it grows no more."""
 
     session: str
     offset: int
     data: bytes
     size: int
     ended: bool
+    attempt: int = 0
 
 
 class ReadOutput(ToCapture[Output], frozen=True):
-    """A range of a session's output; `limit` in bytes, at most 512 KiB."""
+    """A range of a session's output; `limit` in bytes, at most 512 KiB. A task's attempts share
+    the session's name: `attempt` (as in `Session`) tells which, 0 means the latest."""
 
     session: str
     offset: int
     limit: int = 262144
+    attempt: int = 0
 
 
 class Screen(Message, frozen=True):
@@ -511,6 +524,7 @@ class OutputSeen(FromCapture, frozen=True):
     session: str
     offset: int
     data: bytes
+    attempt: int = 0
 
 
 # ---- framing ---------------------------------------------------------------------------------

@@ -201,7 +201,10 @@ class Effect(Value, frozen=True, kw_only=True):
 
 
 class Job(Value, frozen=True, kw_only=True):
-    """A scheduled job as configured (`spec: jobs`); `project` is empty for a global one."""
+    """A scheduled job as configured (`spec: jobs`); `project` is empty for a global one.
+
+    `seen_at`: when the engine first saw it with this schedule; nothing before is owed.
+    """
 
     id: str
     project: str
@@ -216,6 +219,7 @@ class Job(Value, frozen=True, kw_only=True):
     catch_up: str = "once"
     overlap: str = "skip"
     problem: str = ""
+    seen_at: float | None = None
     last_due: float | None = None
     last_task: str = ""
     last_result: str = ""
