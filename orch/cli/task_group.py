@@ -1,0 +1,35 @@
+"""`orch task`: which commands it has; only the one that is called gets imported."""
+
+from __future__ import annotations
+
+from orch.cli.lazy import Entry, Lazy
+
+LOOK, ACT, LIVE = "Make and look", "Act", "Live sessions"
+
+COMMANDS = {
+    "add": Entry("orch.cli.task:add", LOOK, "Create a task and print its id."),
+    "list": Entry("orch.cli.task:list_", LOOK, "List tasks that are not done."),
+    "get": Entry("orch.cli.task:get", LOOK, "Show one task and its attempts."),
+    "status": Entry("orch.cli.task:status", LOOK, "Count tasks by status, and what they cost."),
+    "tree": Entry("orch.cli.task:tree", LOOK, "Show tasks below their parents."),
+    "history": Entry("orch.cli.task:history", LOOK, "Show a task's events with times and reasons."),
+    "run": Entry("orch.cli.act:run", ACT, "Run a task now, ahead of the queue."),
+    "retry": Entry("orch.cli.act:retry", ACT, "Start a task over."),
+    "route": Entry("orch.cli.act:route", ACT, "Choose the agent of a task."),
+    "unblock": Entry("orch.cli.act:unblock", ACT, "Let a blocked task run again."),
+    "block": Entry("orch.cli.act:block", ACT, "Hold a task back."),
+    "close": Entry("orch.cli.act:close", ACT, "End a task by hand."),
+    "kill": Entry("orch.cli.act:kill", ACT, "Stop a task's running attempt."),
+    "live": Entry("orch.cli.live:live", LIVE, "List the sessions that run."),
+    "stream": Entry("orch.cli.live:stream", LIVE, "Follow a task's session to its end."),
+    "attach": Entry("orch.cli.live:attach", LIVE, "Enter a task's session with tmux."),
+    "send": Entry("orch.cli.live:send", LIVE, "Type text into a task's session."),
+    "screen": Entry("orch.cli.live:screen", LIVE, "Print a session's screen."),
+    "log": Entry("orch.cli.past:log", LIVE, "Show a task's events and each attempt's files."),
+    "diff": Entry("orch.cli.past:diff", LIVE, "Show what a task changed."),
+    "replay": Entry("orch.cli.past:replay", LIVE, "Play a recorded session back."),
+}
+
+task = Lazy(
+    "task", COMMANDS, "Add, look at, run and steer tasks.\n\n\b\nExample:\n  orch task list"
+)
