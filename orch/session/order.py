@@ -1,0 +1,91 @@
+"""The files of an attempt as the session process reads and writes them: with nothing but json."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+from types import SimpleNamespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orch.session.launch import Launch
+
+ANSWER_BYTES = 1 << 20
+"""How much of the agent's output file is kept in `result.json`."""
+
+
+class Taken(Exception):
+    """Another session process runs, or has run, the attempt of this folder."""
+
+
+def own(folder: str) -> int:
+    """Take the folder for this process by a lock on `session.json`; raises `Taken`.
+
+    Returns the descriptor that holds the lock for the life of the process.
+    """
+    held = os.open(f"{folder}/session.json", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        raise Taken(f"a session process already runs in {folder}") from None
+    if os.path.exists(f"{folder}/exit.txt"):
+        os.close(held)
+        raise Taken(f"the attempt in {folder} has ended")
+    note = {"pid": os.getpid(), "started": started(), "at": time.time()}
+    os.ftruncate(held, 0)
+    os.pwrite(held, json.dumps(note).encode(), 0)
+    return held
+
+
+def read(folder: str) -> Launch:
+    """The launch order. Raises `OSError`, or `ValueError` when it cannot be understood."""
+    with open(f"{folder}/launch.json", encoding="utf-8") as file:
+        found: Any = json.load(file)
+    if not isinstance(found, dict) or not found.get("argv"):
+        raise ValueError("launch.json names no program")
+    order: Any = SimpleNamespace(**found)
+    return order  # type: ignore[no-any-return]
+
+
+def finish(folder: str, result: dict[str, Any]) -> None:
+    """Write `result.json`, then `exit.txt`, each whole and lasting. Raises `OSError`."""
+    _replace(f"{folder}/result.json", json.dumps(result, indent=1).encode())
+    code = result["exit_code"]
+    if code is None:
+        code = 128 + result["signal"] if result["signal"] else 1
+    _replace(f"{folder}/exit.txt", f"{code} {result['ended_by']}\n".encode())
+
+
+def answer(path: str) -> str:
+    """The beginning of the agent's output file; '' when there is none."""
+    if not path:
+        return ""
+    try:
+        with open(path, "rb") as file:
+            return file.read(ANSWER_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def started() -> float:
+    """When this process started: seconds since boot where /proc tells, else since the epoch."""
+    if sys.platform != "linux":
+        return time.time()
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _replace(path: str, data: bytes) -> None:
+    fresh = f"{path}.new"
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
