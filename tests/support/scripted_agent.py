@@ -1,0 +1,87 @@
+"""An agent that does what the task's body says, one `do:` line after the other.
+
+    do: say TEXT            print a line
+    do: lines N             print N numbered lines
+    do: write PATH TEXT     write a file in the worktree
+    do: touch PATH          create an empty file anywhere
+    do: wait PATH           wait until a file exists
+    do: read                echo lines from the terminal until `stop`
+    do: raw HEX             print bytes
+    do: first CMD           do CMD in the first attempt only
+    do: answer JSON         write the answer to ORCH_OUTPUT_FILE
+    do: exit CODE           leave
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+WAIT_SECONDS = 90
+
+
+def main() -> None:
+    """Read the prompt and act."""
+    prompt = Path(os.environ["ORCH_PROMPT_FILE"]).read_text(errors="replace")
+    for line in prompt.splitlines():
+        if line.startswith("do: "):
+            act(line.removeprefix("do: "))
+
+
+def act(command: str) -> None:
+    """Do one command."""
+    verb, _, rest = command.partition(" ")
+    if verb == "say":
+        show(rest)
+    elif verb == "lines":
+        for number in range(int(rest)):
+            show(f"line {number} of {os.environ['ORCH_TASK']}")
+    elif verb == "write":
+        path, _, text = rest.partition(" ")
+        Path(path).write_text(f"{text}\n")
+    elif verb == "touch":
+        Path(rest).touch()
+    elif verb == "wait":
+        wait(Path(rest))
+    elif verb == "read":
+        read()
+    elif verb == "raw":
+        os.write(1, bytes.fromhex(rest))
+    elif verb == "first":
+        if os.environ["ORCH_ATTEMPT"] == "1":
+            act(rest)
+    elif verb == "answer":
+        Path(os.environ["ORCH_OUTPUT_FILE"]).write_text(rest)
+    elif verb == "exit":
+        sys.exit(int(rest))
+    else:
+        sys.exit(f"no such command: {command}")
+
+
+def show(text: str) -> None:
+    """Print a line at once, in one write."""
+    os.write(1, f"{text}\n".encode())
+
+
+def wait(path: Path) -> None:
+    """Wait until `path` exists, for so long that only a broken test would see the end."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not path.exists():
+        if time.monotonic() > deadline:
+            sys.exit(f"waited in vain for {path}")
+        time.sleep(0.02)
+
+
+def read() -> None:
+    """Echo what is typed, until `stop`."""
+    show("listening")
+    for line in sys.stdin:
+        if line.strip() == "stop":
+            break
+        show(f"heard {line.strip()}")
+
+
+if __name__ == "__main__":
+    main()
