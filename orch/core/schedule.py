@@ -190,16 +190,14 @@ def known_until(job: Job, dealt: float | None, now: float) -> float:
 
 
 def _read(schedule: str) -> str:
+    """The line as five fields; raises `Malformed`."""
     line = " ".join(schedule.split()).lower()
     if line == "@reboot":
         raise Malformed("'@reboot' is not a time: a job needs times that come by the clock")
+    line = NICKNAMES.get(line, line)
     if line.startswith("@"):
-        if line not in croniter.ALPHACONV_NICKNAMES:
-            raise Malformed(
-                f"{schedule!r} is not known: @hourly, @daily, @weekly, @monthly, @yearly"
-            )
-        return line
-    fields = line.split(" ") if line else []
+        raise Malformed(f"{schedule!r} is not known: say one of {', '.join(NICKNAMES)}")
+    fields = line.split()
     if len(fields) != 5:
         raise Malformed(
             f"{schedule!r} has {len(fields)} fields, not 5: minute hour day month weekday"
