@@ -1,0 +1,80 @@
+"""Which agent a task goes to: its label, round robin, then the fallback."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """The agents a task may go to: `available` can be used now; `unavailable` says why not."""
+
+    available: tuple[str, ...]
+    unavailable: dict[str, str] = {}
+
+
+class Routed(msgspec.Struct, frozen=True, kw_only=True):
+    """The choice and its reason; an empty agent: none can be used, `reason` says why."""
+
+    agent: str
+    reason: str
+    turn: int = 0
+
+
+def wanted(labels: tuple[str, ...], forced: str) -> str:
+    """The agent that somebody asked for, by `--agent` or an `agent:X` label; '' for none."""
+    if forced:
+        return forced
+    return next((name[6:] for name in labels if name.startswith("agent:") and name[6:]), "")
+
+
+def complexity(labels: tuple[str, ...], given: str) -> str:
+    """simple, medium or complex, from the request or a `complexity:X` label; '' when unsaid."""
+    if given:
+        return given
+    known = ("simple", "medium", "complex")
+    return next((n[11:] for n in labels if n.startswith("complexity:") and n[11:] in known), "")
+
+
+def priority(labels: tuple[str, ...]) -> int:
+    """A number that sorts: `priority:high` 2, `priority:low` -1, `priority:N` N, else 0."""
+    words = {"urgent": 3, "critical": 3, "high": 2, "medium": 0, "normal": 0, "low": -1}
+    for name in labels:
+        if name.startswith("priority:"):
+            word = name[9:].strip().lower()
+            if word.lstrip("-").isdigit() and len(word) < 4:
+                return int(word)
+            return words.get(word, 0)
+    return 0
+
+
+def choose(
+    *, forced: str, labels: tuple[str, ...], mode: str, field: Field, fallback: str, turn: int
+) -> Routed:
+    """Choose an agent. `turn` counts round robin; an unusable wish is explained and passed over."""
+    wish = wanted(labels, forced)
+    passed = ""
+    if wish:
+        if wish in field.available:
+            how = "asked for" if forced else "label"
+            return Routed(agent=wish, reason=f"{how}: {wish}", turn=turn)
+        passed = f"{wish} was wanted but {field.unavailable.get(wish, 'is not configured')}; "
+    if mode == "round_robin" and field.available:
+        agent = field.available[turn % len(field.available)]
+        return Routed(agent=agent, reason=f"{passed}round robin", turn=turn + 1)
+    if fallback in field.available:
+        return Routed(agent=fallback, reason=f"{passed}fallback", turn=turn)
+    if field.available:
+        return Routed(agent=field.available[0], reason=f"{passed}first available", turn=turn)
+    reasons = "; ".join(f"{name} {why}" for name, why in field.unavailable.items())
+    return Routed(agent="", reason=f"{passed}no agent can be used: {reasons or 'none configured'}")
+
+
+def next_agent(current: str, failures: int, field: Field) -> str:
+    """The agent of the next attempt: the same once more, from the second failure on the next."""
+    if failures < 2 and current in field.available:
+        return current
+    others = [name for name in field.available if name != current]
+    if not others:
+        return current
+    after = [name for name in field.available if name > current and name != current]
+    return (after or others)[0]

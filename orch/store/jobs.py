@@ -1,0 +1,92 @@
+"""Rows of job runs, cooldowns, counters and meta: one function, one statement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orch.store.db import Store
+
+
+def fire(
+    store: Store, project: str, job: str, due: float, task: str, reason: str, now: float
+) -> None:
+    """Record a firing; the database refuses the same due time twice (`apsw.ConstraintError`)."""
+    store.execute(
+        "INSERT INTO job_runs (project, job, due, task, reason, fired_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (project, job, due, task, reason, now),
+    )
+
+
+def fired(store: Store, project: str, job: str, due: float) -> dict[str, Any] | None:
+    """The firing for a due time, or None."""
+    rows = store.rows(
+        "SELECT * FROM job_runs WHERE project = ? AND job = ? AND due = ?", (project, job, due)
+    )
+    return rows[0] if rows else None
+
+
+def last(store: Store, project: str, job: str) -> dict[str, Any] | None:
+    """The latest run of a job with its task's status, and how many there were."""
+    rows = store.rows(
+        "SELECT r.due AS due, r.task AS task, r.reason AS reason, t.status AS status,"
+        " (SELECT count(*) FROM job_runs WHERE project = :p AND job = :j) AS runs"
+        " FROM job_runs r LEFT JOIN tasks t ON t.key = r.task"
+        " WHERE r.project = :p AND r.job = :j ORDER BY r.due DESC LIMIT 1",
+        {"p": project, "j": job},
+    )
+    return rows[0] if rows else None
+
+
+def cool(store: Store, agent: str, model: str, until: float, reason: str) -> None:
+    """Let an agent (or one model of it) rest until then."""
+    store.execute(
+        "INSERT INTO cooldowns (agent, model, until, reason) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (agent, model) DO UPDATE SET until = excluded.until,"
+        " reason = excluded.reason",
+        (agent, model, until, reason),
+    )
+
+
+def cooling(store: Store, now: float) -> dict[str, tuple[float, str]]:
+    """Agents that rest: until when, and why."""
+    rows = store.rows("SELECT * FROM cooldowns WHERE until > ? AND model = ''", (now,))
+    return {row["agent"]: (row["until"], row["reason"]) for row in rows}
+
+
+def warm(store: Store, agent: str) -> None:
+    """End the cooldowns of an agent, or of all when ''."""
+    store.execute("DELETE FROM cooldowns WHERE :a = '' OR agent = :a", {"a": agent})
+
+
+def counter(store: Store, name: str) -> int:
+    """A named counter's value, 0 at first."""
+    row = store.one("SELECT value FROM cursors WHERE name = ?", (name,))
+    return int(row[0]) if row else 0
+
+
+def set_counter(store: Store, name: str, value: int) -> None:
+    """Set a named counter."""
+    store.execute(
+        "INSERT INTO cursors (name, value) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
+
+
+def meta(store: Store, task: str) -> dict[str, str]:
+    """A task's key/value pairs."""
+    rows = store.rows("SELECT key, value FROM meta WHERE task = ? ORDER BY key", (task,))
+    return {row["key"]: row["value"] for row in rows}
+
+
+def set_meta(store: Store, task: str, key: str, value: str) -> None:
+    """Set a pair; an empty value removes it."""
+    if value:
+        store.execute(
+            "INSERT INTO meta (task, key, value) VALUES (?, ?, ?)"
+            " ON CONFLICT (task, key) DO UPDATE SET value = excluded.value",
+            (task, key, value),
+        )
+    else:
+        store.execute("DELETE FROM meta WHERE task = ? AND key = ?", (task, key))

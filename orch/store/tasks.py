@@ -1,0 +1,197 @@
+"""Rows of tasks: one function, one statement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orch.core.status import check_move
+from orch.errors import NotFound
+from orch.model import Status, Task
+from orch.store.db import Store, packed, unpacked
+
+_COLUMNS = (
+    "key, project, title, body, labels, author, source, status, agent, wanted_agent, model,"
+    " complexity, route_reason, parent, after, attempts, route_attempts, branch, worktree,"
+    " pull_request, summary, blocked_reason, last_error, not_before, created_at, updated_at"
+)
+_LIGHT = _COLUMNS.replace("body,", "'' AS body,")
+
+_READY = (
+    " not_before <= :now"
+    " AND NOT EXISTS (SELECT 1 FROM dependencies d JOIN tasks a ON a.key = d.after"
+    " WHERE d.task = t.key AND a.status <> 'done')"
+    " AND NOT EXISTS (SELECT 1 FROM tasks c WHERE c.parent = t.key AND c.parent <> ''"
+    " AND c.status <> 'done')"
+)
+
+
+def _task(row: dict[str, Any]) -> Task:
+    row["labels"] = tuple(unpacked(row["labels"]))
+    row["after"] = tuple(unpacked(row["after"]))
+    row["status"] = Status(row["status"])
+    return Task(**row)
+
+
+def insert_internal(store: Store, task: Task, priority: int) -> str:
+    """Store a new internal task under the next free `int-N`; returns the key."""
+    row = store.one(
+        "INSERT INTO cursors (name, value) VALUES ('internal', 1)"
+        " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
+    )
+    key = f"int-{int(row[0])}"
+    store.execute(
+        "INSERT INTO tasks (key, project, title, body, labels, author, source, status,"
+        " wanted_agent, complexity, parent, after, priority, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            key, task.project, task.title, task.body, packed(task.labels), task.author,
+            task.source, task.status.value, task.wanted_agent, task.complexity, task.parent,
+            packed(task.after), priority, task.created_at, task.created_at,
+        ),
+    )  # fmt: skip
+    return key
+
+
+def add_dependency(store: Store, key: str, after: str) -> None:
+    """Hold `key` back until `after` is done."""
+    store.execute("INSERT OR IGNORE INTO dependencies (task, after) VALUES (?, ?)", (key, after))
+
+
+def find(store: Store, key: str) -> Task | None:
+    """One task, or None."""
+    rows = store.rows(f"SELECT {_COLUMNS} FROM tasks WHERE key = ?", (key,))
+    return _task(rows[0]) if rows else None
+
+
+def get(store: Store, key: str) -> Task:
+    """One task; raises `NotFound`."""
+    task = find(store, key)
+    if task is None:
+        raise NotFound(f"there is no task {key}", "`orch task list --all` shows all tasks")
+    return task
+
+
+def projects_of(store: Store, keys: list[str]) -> dict[str, str]:
+    """Which of `keys` exist, with their projects."""
+    rows = store.rows(
+        "SELECT key, project FROM tasks WHERE key IN (SELECT value FROM json_each(?))",
+        (packed(keys),),
+    )
+    return {row["key"]: row["project"] for row in rows}
+
+
+def page(
+    store: Store,
+    *,
+    project: str = "",
+    statuses: tuple[str, ...] = (),
+    source: str = "",
+    author: str = "",
+    parent: str = "",
+    limit: int = 200,
+) -> tuple[list[Task], int]:
+    """The newest `limit` tasks that match, oldest first and without bodies, and how many match.
+    Empty `statuses` means any."""
+    where, values = _where(
+        project=project, statuses=statuses, source=source, author=author, parent=parent
+    )
+    total = int(store.one(f"SELECT count(*) FROM tasks t {where}", values)[0])
+    rows = store.rows(
+        f"SELECT {_LIGHT} FROM tasks t {where} ORDER BY id DESC LIMIT :limit",
+        {**values, "limit": limit},
+    )
+    return [_task(row) for row in reversed(rows)], total
+
+
+def _where(**wanted: Any) -> tuple[str, dict[str, Any]]:
+    parts: list[str] = []
+    values: dict[str, Any] = {}
+    for name in ("project", "source", "author", "parent"):
+        if wanted[name]:
+            parts.append(f"t.{name} = :{name}")
+            values[name] = wanted[name]
+    if wanted["statuses"]:
+        parts.append("t.status IN (SELECT value FROM json_each(:statuses))")
+        values["statuses"] = packed(wanted["statuses"])
+    return ("WHERE " + " AND ".join(parts) if parts else ""), values
+
+
+def counts(store: Store, project: str = "") -> dict[str, int]:
+    """How many tasks have each status."""
+    rows = store.rows(
+        "SELECT status, count(*) AS n FROM tasks WHERE :p = '' OR project = :p GROUP BY status",
+        {"p": project},
+    )
+    return {row["status"]: row["n"] for row in rows}
+
+
+def ready(store: Store, status: Status, now: float, limit: int, offset: int = 0) -> list[Task]:
+    """Tasks of a status that nothing of their own holds back: priority first, then age."""
+    rows = store.rows(
+        f"SELECT {_LIGHT} FROM tasks t WHERE status = :status AND {_READY}"
+        " ORDER BY priority DESC, id LIMIT :limit OFFSET :offset",
+        {"status": status.value, "now": now, "limit": limit, "offset": offset},
+    )
+    return [_task(row) for row in rows]
+
+
+def next_due(store: Store, now: float) -> float | None:
+    """When the next waiting task may be tried again (epoch seconds), None for never."""
+    row = store.one(
+        "SELECT min(not_before) FROM tasks WHERE status IN ('new', 'routed') AND not_before > ?",
+        (now,),
+    )
+    return float(row[0]) if row and row[0] is not None else None
+
+
+def unfinished_before(store: Store, key: str) -> list[str]:
+    """The dependencies of a task that are not done."""
+    rows = store.rows(
+        "SELECT a.key FROM dependencies d JOIN tasks a ON a.key = d.after"
+        " WHERE d.task = ? AND a.status <> 'done' ORDER BY a.id",
+        (key,),
+    )
+    return [row["key"] for row in rows]
+
+
+def children(store: Store, key: str, *, unfinished: bool = False) -> list[str]:
+    """A task's children, oldest first."""
+    rows = store.rows(
+        "SELECT key FROM tasks WHERE parent = ? AND parent <> ''"
+        + (" AND status <> 'done'" if unfinished else "")
+        + " ORDER BY id",
+        (key,),
+    )
+    return [row["key"] for row in rows]
+
+
+def ancestors(store: Store, key: str) -> set[str]:
+    """Everything a task waits for, directly or not, by parentage and dependency, itself too."""
+    rows = store.rows(
+        "WITH RECURSIVE up (key) AS (VALUES (?) UNION"
+        " SELECT d.after FROM dependencies d JOIN up ON d.task = up.key UNION"
+        " SELECT t.parent FROM tasks t JOIN up ON t.key = up.key WHERE t.parent <> '')"
+        " SELECT key FROM up",
+        (key,),
+    )
+    return {row["key"] for row in rows}
+
+
+def update(store: Store, key: str, now: float, **columns: Any) -> None:
+    """Set columns of a task; a new `status` must be an allowed move."""
+    if "status" in columns:
+        old = Status(store.one("SELECT status FROM tasks WHERE key = ?", (key,))[0])
+        if old is not columns["status"]:
+            check_move(key, old, columns["status"])
+    names = ", ".join(f"{name} = :{name}" for name in columns)
+    values = {name: _plain(value) for name, value in columns.items()}
+    store.execute(
+        f"UPDATE tasks SET {names}, updated_at = :at WHERE key = :row_key",
+        {**values, "at": now, "row_key": key},
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Status):
+        return value.value
+    return packed(value) if isinstance(value, tuple | list) else value
