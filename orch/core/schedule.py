@@ -130,12 +130,13 @@ class Agenda:
     def load(self, jobs: Iterable[Job], now: float) -> None:
         """Take over the jobs as they are now; an unchanged one keeps what is dealt with."""
         dealt: dict[tuple[Key, str, str], float] = {}
-        self._jobs = {key(job): job for job in jobs}
+        before, self._jobs = self._jobs, {key(job): job for job in jobs}
         self._next = {}
         self.problems = {}
         for name, job in self._jobs.items():
             line = (name, job.schedule, job.timezone)
-            dealt[line] = known_until(job, self._dealt.get(line), now)
+            edited = name in before and line not in self._dealt
+            dealt[line] = known_until(job, now if edited else self._dealt.get(line), now)
         self._dealt = dealt
         for name in self._jobs:
             self._plan(name)
