@@ -141,7 +141,10 @@ def test_a_wrong_name_is_seen(rule, name):
 def test_a_missing_owner_or_reply_is_seen():
     found = bad_requests({"AddTask": type("AddTask", (Request,), {}, frozen=True)})
     try:
-        assert [problem.partition(": ")[2] for problem in found] == ["has no owner", "names no reply"]
+        assert [problem.partition(": ")[2] for problem in found] == [
+            "has no owner",
+            "names no reply",
+        ]
         assert bad_events({"TaskMoved": Owned}) == ["TaskMoved: has no owner"]
     finally:
         del found

@@ -9,10 +9,8 @@ import pytest
 
 from tests.house.source import ROOT, shipped
 
-HEAVY = (
-    """aiohttp apsw asyncio croniter discord jinja2 psutil pyte rich ruamel setproctitle telegram
+HEAVY = """aiohttp apsw asyncio croniter discord jinja2 psutil pyte rich ruamel setproctitle telegram
     textual watchdog yaml""".split()
-)
 """Too slow for a command that asks one question (`orch task list`)."""
 
 LOOK = """

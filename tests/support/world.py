@@ -267,8 +267,7 @@ class World:
         return "\n".join(
             f"---- {file.name}\n" + "\n".join(tail)
             for file in files
-            if file.is_file()
-            and (tail := file.read_text(errors="replace").splitlines()[-lines:])
+            if file.is_file() and (tail := file.read_text(errors="replace").splitlines()[-lines:])
         )
 
     # ---- ending ----------------------------------------------------------------------------

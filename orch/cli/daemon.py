@@ -1,0 +1,132 @@
+"""orchd as a process: started in the background, waited for, stopped; for `up`, `down`, `demo`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from orch import control
+from orch.errors import NotRunning, OrchError, Unavailable
+from orch.messages import GetRoster, Roster, Shutdown
+from orch.paths import Home
+
+READY_SECONDS = 30.0
+STOP_SECONDS = 30.0
+POLL_SECONDS = 0.01
+LOG_LINES = 12
+WELL = frozenset({"ready", "disabled"})
+
+INHERITED = ("ORCH_RUN", "ORCH_SERVICE", "ORCH_FDS")
+"""What marks a process of an attempt or a service: an orchd started from one belongs to neither."""
+
+
+def command(options: Sequence[str] = ()) -> list[str]:
+    """The argv of orchd; `-P` keeps the current folder's own `services/` out of the way."""
+    return [sys.executable, "-P", "-u", "-m", "orch.supervisor", *options]
+
+
+def environment(home: Home) -> dict[str, str]:
+    """The environment of an orchd for this home."""
+    kept = {name: value for name, value in os.environ.items() if name not in INHERITED}
+    return {**kept, "ORCH_HOME": os.fspath(home.root)}
+
+
+def roster(home: Home, timeout: float = 2.0) -> Roster | None:
+    """What runs, or None when no orchd does; raises `Unavailable` when one does not answer."""
+    try:
+        return control.ask(home, GetRoster(), timeout)
+    except NotRunning:
+        return None
+
+
+def start(home: Home, options: Sequence[str] = ()) -> int:
+    """Start orchd in a session of its own, its output in its log; returns its pid."""
+    home.make()
+    argv, env = command(options), environment(home)
+    log = home.raw_log("orchd")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        _become(argv, env, log)
+    return pid
+
+
+def wait_ready(home: Home, pid: int, *, now: Callable[[], float] = time.monotonic) -> Roster:
+    """Wait until orchd and every service are ready; raises `OrchError` saying who is not."""
+    deadline = now() + READY_SECONDS
+    seen: Roster | None = None
+    while now() < deadline:
+        if not alive(pid):
+            raise OrchError(f"orchd ended while starting\n{last_lines(home)}", "see `orch doctor`")
+        with contextlib.suppress(Unavailable):
+            seen = roster(home)
+        if seen and seen.services and all(one.state in WELL for one in seen.services):
+            return seen
+        failing = [one for one in seen.services if one.state == "failing"] if seen else []
+        if failing:
+            break
+        time.sleep(POLL_SECONDS)
+    late = [one for one in seen.services if one.state not in WELL] if seen else []
+    told = "; ".join(f"{one.name} is {one.state} {one.last_error}".strip() for one in late)
+    raise OrchError(
+        f"not everything came up: {told or 'orchd does not answer'}",
+        f"look at `orch log` and {home.logs}; `orch down` stops it",
+    )
+
+
+def stop(home: Home) -> int:
+    """Stop orchd and wait until it is gone; returns the pid it had, 0 when none ran."""
+    seen = roster(home)
+    if seen is None:
+        return 0
+    with contextlib.suppress(NotRunning):
+        control.ask(home, Shutdown(), STOP_SECONDS)
+    deadline = time.monotonic() + STOP_SECONDS
+    while alive(seen.pid) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    if alive(seen.pid):
+        raise Unavailable(f"orchd (pid {seen.pid}) did not end", f"kill {seen.pid}")
+    return seen.pid
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; reaps it when it was a child of ours that ended."""
+    with contextlib.suppress(ChildProcessError):
+        ended, _ = os.waitpid(pid, os.WNOHANG)
+        return ended == 0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def last_lines(home: Home) -> str:
+    """The end of what orchd wrote, for an error message."""
+    try:
+        text = home.raw_log("orchd").read_text(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-LOG_LINES:])
+
+
+def _become(argv: list[str], env: dict[str, str], log: Path) -> None:
+    """In the fork: leave the terminal, write to the log, turn into orchd. Never returns."""
+    try:
+        os.setsid()
+        os.chdir("/")
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(nothing, 0)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        os.execve(argv[0], argv, env)
+    finally:
+        os._exit(127)
