@@ -7,7 +7,6 @@ it more time and memory than everything else it does (`orch.session.order`).
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -95,7 +94,7 @@ def read_result(folder: Path | str) -> Result | None:
     """How the attempt ended; None while `exit.txt` is not there. Raises `Unknown`."""
     folder = Path(folder)
     try:
-        os.stat(folder / EXIT)
+        (folder / EXIT).stat()
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -119,6 +118,6 @@ def _read(path: Path, kind: type[S]) -> S | None:
 
 def _replace(path: Path, data: bytes, mode: int) -> None:
     fresh = path.with_name(f".{path.name}.new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(data)
+    fresh.touch(mode)
+    fresh.write_bytes(data)
     fresh.replace(path)

@@ -1,5 +1,7 @@
 """The files of an attempt as the session process reads and writes them: with nothing but json."""
 
+# ruff: noqa: PTH - importing pathlib would cost more than the rest of the start
+
 from __future__ import annotations
 
 import fcntl
