@@ -11,7 +11,8 @@ import pytest
 from orch import messages, model
 from orch.messages import Message, Occurred, Request, concrete, reply_type
 
-VERB_LIST = """Act Add Adopt Answer Approve Ask Block Cancel Check Claim Clear Close Collect Count Deny Fire
+VERB_LIST = """
+    Act Add Adopt Answer Approve Ask Block Cancel Check Claim Clear Close Collect Count Deny Fire
     Get Kill Link List Mark Ping Publish Read Release Reload Remove Report Reroute Resize Restart
     Resume Retry Review Route Run Send Set Show Start Stop Subscribe Take Unblock Unlink Watch
 """

@@ -103,4 +103,4 @@ def test_a_command_that_asks_one_question_imports_nothing_heavy(argv, short_home
 
 
 def test_a_heavy_import_is_seen(short_home):
-    assert loaded_by("template", "/dev/null", home=str(short_home)) == {"jinja2", "asyncio"}
+    assert loaded_by("template", "/dev/null", home=str(short_home)) == {"jinja2"}

@@ -10,7 +10,8 @@ import pytest
 
 from tests.house.source import ROOT, Source, imports, shipped, within
 
-VALUE_LIST = """__future__ abc base64 bisect calendar collections colorsys contextlib copy dataclasses
+VALUE_LIST = """
+    __future__ abc base64 bisect calendar collections colorsys contextlib copy dataclasses
     datetime decimal difflib enum fnmatch fractions functools hashlib heapq html itertools json
     keyword math operator posixpath re shlex statistics string struct textwrap types typing
     unicodedata urllib.parse zoneinfo msgspec croniter"""

@@ -17,6 +17,7 @@ WHOLE = {"orch/messages.py": "the whole grammar in one place, by design"}
 
 BANNED_NAMES = frozenset({"utils", "util", "common", "helpers", "helper", "misc", "base"})
 BANNED_WORD = "manager"
+PRAGMA = re.compile(r"\s+# (noqa|type: ignore|fmt:).*$")
 UNDONE = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|Not" r"ImplementedError|HA" r"CK)\b")
 SKIPPED = re.compile(r"pytest\.(mark\.)?(skip|xfail|importorskip)|unittest\.skip")
 MOCKED = re.compile(r"\bmock\.patch|monkeypatch\.setattr\((\"|')?(orch|services)\b")
@@ -29,12 +30,12 @@ def long_files(files: tuple[Source, ...]) -> list[str]:
 
 
 def long_lines(files: tuple[Source, ...]) -> list[str]:
-    """Lines over the limit."""
+    """Lines over the limit; a note to a tool at the end does not count."""
     return [
         f"{file.path}:{number}: {len(line)} characters"
         for file in files
         for number, line in enumerate(file.text.splitlines(), 1)
-        if len(line) > LINE_LENGTH
+        if len(PRAGMA.sub("", line)) > LINE_LENGTH
     ]
 
 
