@@ -1,0 +1,451 @@
+"""A file's tree against the schema: plain values, the line of each, and every problem."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import inspect as kinds
+
+from orch.config.expand import Lookup, Unset, expand, has_reference
+from orch.config.schema import (
+    GLOBAL_ONLY,
+    INTERNAL,
+    LATER,
+    LATER_VALUES,
+    PROJECT_ONLY,
+    Config,
+    JobConfig,
+    JobTask,
+)
+from orch.config.tree import MappingNode, Node, ScalarNode, SequenceNode, line_of, scalar
+
+_WRONG: Any = object()
+"""Stands for a value that could not be read; its problem is recorded."""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Something wrong in a file: the key it concerns, in words for the reader."""
+
+    file: str
+    line: int
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        key = f"{self.key}: " if self.key else ""
+        return f"{self.file}:{self.line}: {key}{self.text}"
+
+
+class Checked(msgspec.Struct):
+    """What a file says. A file with `problems` is invalid; `bad_jobs` disturb nothing else."""
+
+    file: str
+    values: dict[str, Any]
+    lines: dict[str, int]
+    problems: list[Problem]
+    bad_jobs: list[Problem]
+
+
+def check(root: MappingNode | None, file: str, lookup: Lookup, *, project: bool) -> Checked:
+    """Read a file's tree by the schema. `project` tells `.orch.yml` from `config.yml`."""
+    reader = _Reader(file, lookup, project)
+    values = {} if root is None else reader.mapping(root, _schema(), "", 1)
+    return Checked(file, values, reader.lines, reader.problems, reader.bad_jobs)
+
+
+def convert(text: str, key: str) -> object:
+    """`text`, as typed on a command line, as the value that `key` takes in a file.
+
+    Raises `ValueError` with the problem. Whole sections have no text form.
+    """
+    kind = kind_of(key)
+    if isinstance(kind, kinds.StructType | kinds.DictType):
+        raise ValueError("is a section: set the keys in it")  # noqa: TRY004
+    if has_reference(text):
+        return text
+    node = ScalarNode("tag:yaml.org,2002:str", text, _no_mark(), _no_mark())
+    reader = _Reader("", lambda _name: None, project=False)
+    value = reader.value(node, kind, key, plain=True)
+    if reader.problems:
+        raise ValueError(reader.problems[0].text)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def kind_of(key: str) -> kinds.Type:
+    """The schema's type of a dotted key. Raises `ValueError` when there is no such key."""
+    kind: kinds.Type = _schema()
+    done = ""
+    for part in split_key(key):
+        bare = _bare(kind)
+        if isinstance(bare, kinds.StructType):
+            known = _fields(bare)
+            path = f"{done}.{part}" if done else str(part)
+            if part not in known or generic(path) in INTERNAL:
+                raise ValueError(_unknown(path, list(known), done))
+            kind = known[str(part)].type
+        elif isinstance(bare, kinds.DictType):
+            kind = bare.value_type
+        elif isinstance(bare, kinds.VarTupleType) and isinstance(part, int):
+            kind = bare.item_type
+        else:
+            raise ValueError(f"unknown key: {done} has no parts")
+        done = join_key(done, part)
+    return kind
+
+
+def split_key(key: str) -> list[str | int]:
+    """`jobs[0].task.title` as its parts. Raises `ValueError` for what is no key."""
+    if not re.fullmatch(r"[^.\[\]]+(\[\d{1,6}\]|\.[^.\[\]]+)*", key):
+        raise ValueError("not a key: write it as section.name")
+    return [int(n) if n else word for word, n in re.findall(r"([^.\[\]]+)(?<!\[)|\[(\d+)\]", key)]
+
+
+def join_key(key: str, part: str | int) -> str:
+    """A key with one more part."""
+    if isinstance(part, int):
+        return f"{key}[{part}]"
+    return f"{key}.{part}" if key else part
+
+
+def generic(key: str) -> str:
+    """A key as the schema's tables name it: list positions as `[]`."""
+    return re.sub(r"\[\d+\]", "[]", key)
+
+
+def is_secret(kind: kinds.Type) -> bool:
+    """Whether values of this type are printed as `***`."""
+    return bool(_extra(kind).get("secret"))
+
+
+class _Reader:
+    """One walk over one file's tree."""
+
+    def __init__(self, file: str, lookup: Lookup, project: bool) -> None:
+        self.file = file
+        self.lookup = lookup
+        self.project = project
+        self.lines: dict[str, int] = {}
+        self.problems: list[Problem] = []
+        self.bad_jobs: list[Problem] = []
+
+    def wrong(self, node: Node, key: str, text: str) -> Any:
+        """Record a problem; returns what stands for the unreadable value."""
+        self.problems.append(Problem(self.file, line_of(node), key, text))
+        return _WRONG
+
+    def value(self, node: Node, kind: kinds.Type, key: str, *, plain: bool = False) -> Any:
+        """The value of a node. `plain`: text that may become any scalar (from a variable)."""
+        bare = _bare(kind)
+        if isinstance(bare, kinds.StructType | kinds.DictType):
+            if isinstance(node, ScalarNode) and scalar(node) is None:
+                return {}
+            if not isinstance(node, MappingNode):
+                return self.wrong(node, key, f"expected keys and values, got {_shape(node)}")
+            return self.mapping(node, bare, key, line_of(node))
+        if isinstance(bare, kinds.VarTupleType):
+            return self.list(node, kind, bare, key)
+        if not isinstance(node, ScalarNode):
+            return self.wrong(node, key, f"expected {_expected(kind)}, got {_shape(node)}")
+        found = scalar(node)
+        if isinstance(found, str) and has_reference(found):
+            try:
+                found, plain = expand(found, self.lookup), True
+            except Unset as problem:
+                return self.wrong(node, key, str(problem))
+        if plain and isinstance(found, str):
+            found = _typed(found, bare)
+        return self.leaf(node, found, kind, key)
+
+    def mapping(self, node: MappingNode, kind: kinds.Type, key: str, line: int) -> dict[str, Any]:
+        """The values below a section, or of a table with free names."""
+        values: dict[str, Any] = {}
+        seen: dict[str, int] = {}
+        if key:
+            self.lines[key] = line
+        for name_node, value_node in _pairs(node):
+            name = str(name_node.value) if isinstance(name_node, ScalarNode) else ""
+            path = join_key(key, name) if name else key
+            if not name:
+                self.wrong(name_node, key, f"expected a name, got {_shape(name_node)}")
+                continue
+            if name in seen:
+                self.wrong(name_node, path, f"set twice (first on line {seen[name]})")
+                continue
+            seen[name] = line_of(name_node)
+            below = self.member(name_node, kind, key, path)
+            if below is None:
+                continue
+            self.lines[path] = line_of(name_node)
+            value = self.jobs(value_node, below) if path == "jobs" else None
+            if value is None:
+                value = self.value(value_node, below, path)
+            if value is not _WRONG:
+                values[name] = value
+        if isinstance(kind, kinds.StructType) and key:
+            for field in kind.fields:
+                if field.required and field.encode_name not in seen:
+                    self.wrong(node, join_key(key, field.encode_name), "is missing")
+        return values
+
+    def member(self, node: ScalarNode, kind: kinds.Type, key: str, path: str) -> kinds.Type | None:
+        """The type of what `path` holds; None, with a problem, where it may not stand."""
+        if generic(path) in LATER:
+            self.wrong(node, path, "this version of orch does not have it yet")
+            return None
+        if isinstance(kind, kinds.DictType):
+            return (
+                None
+                if self.leaf(node, node.value, kind.key_type, path) is _WRONG
+                else (kind.value_type)
+            )
+        assert isinstance(kind, kinds.StructType)
+        known = _fields(kind)
+        if node.value not in known or generic(path) in INTERNAL:
+            self.wrong(node, path, _unknown(path, list(known), key))
+            return None
+        if self.project and path in GLOBAL_ONLY:
+            self.wrong(node, path, "belongs in config.yml, not in a project's file")
+            return None
+        if not self.project and path in PROJECT_ONLY:
+            self.wrong(node, path, "belongs in a project's .orch.yml, not in config.yml")
+            return None
+        return known[node.value].type
+
+    def list(self, node: Node, kind: kinds.Type, bare: kinds.VarTupleType, key: str) -> Any:
+        """A YAML list, or text split at commas (a command: into words, as a shell does)."""
+        if isinstance(node, SequenceNode):
+            items = []
+            for index, item in enumerate(node.value):
+                path = join_key(key, index)
+                self.lines[path] = line_of(item)
+                items.append(self.value(item, bare.item_type, path))
+            return _WRONG if any(item is _WRONG for item in items) else tuple(items)
+        text = scalar(node) if isinstance(node, ScalarNode) else None
+        if not isinstance(text, str) or isinstance(_bare(bare.item_type), kinds.StructType):
+            return self.wrong(node, key, f"expected a list, got {_shape(node)}")
+        try:
+            text = expand(text, self.lookup)
+            words = _split(text, kind)
+        except (Unset, ValueError) as problem:
+            return self.wrong(node, key, str(problem))
+        read = [
+            self.leaf(node, _typed(word, _bare(bare.item_type)), bare.item_type, f"{key}[{n}]")
+            for n, word in enumerate(words)
+        ]
+        return _WRONG if any(item is _WRONG for item in read) else tuple(read)
+
+    def leaf(self, node: Node, found: Any, kind: kinds.Type, key: str) -> Any:
+        """A scalar against its type and bounds."""
+        if _is_later(key, found):
+            return self.wrong(node, key, f"this version of orch does not have {found} yet")
+        text = _problem(found, kind)
+        if text:
+            return self.wrong(node, key, text)
+        return float(found) if isinstance(_bare(kind), kinds.FloatType) else found
+
+    def jobs(self, node: Node, kind: kinds.Type) -> Any:
+        """The list of jobs: a bad one becomes a job with a problem and disturbs no other."""
+        if not isinstance(node, SequenceNode):
+            return None
+        item_kind = getattr(kind, "item_type")  # noqa: B009
+        jobs: list[Any] = []
+        ids: dict[str, int] = {}
+        for index, item in enumerate(node.value):
+            path = f"jobs[{index}]"
+            self.lines[path] = line_of(item)
+            before = len(self.problems)
+            values = self.value(item, item_kind, path)
+            name = values.get("id", "") if isinstance(values, dict) else ""
+            if name in ids:
+                self.wrong(item, f"{path}.id", f"set twice (first on line {ids[name]})")
+            elif name:
+                ids[name] = line_of(item)
+            found = self.problems[before:]
+            del self.problems[before:]
+            self.bad_jobs += found
+            jobs.append(values if not found else _bad_job(path, values, found[0]))
+        return tuple(jobs)
+
+
+def _bad_job(path: str, values: Any, problem: Problem) -> JobConfig:
+    said = values if isinstance(values, dict) else {}
+    task = said.get("task") if isinstance(said.get("task"), dict) else {}
+    return JobConfig(
+        id=said.get("id", path),
+        schedule=said.get("schedule", ""),
+        timezone=said.get("timezone", ""),
+        task=JobTask(title=(task or {}).get("title", "")),
+        problem=str(problem),
+    )
+
+
+def _pairs(node: MappingNode) -> list[tuple[Node, Node]]:
+    """The pairs of a mapping, with `<<` merged in behind its own keys."""
+    own: list[tuple[Node, Node]] = []
+    merged: list[tuple[Node, Node]] = []
+    for name, value in node.value:
+        if name.tag != "tag:yaml.org,2002:merge":
+            own.append((name, value))
+            continue
+        for source in value.value if isinstance(value, SequenceNode) else [value]:
+            if isinstance(source, MappingNode):
+                merged += _pairs(source)
+    names = {str(name.value) for name, _ in own if isinstance(name, ScalarNode)}
+    return own + [pair for pair in merged if str(pair[0].value) not in names]
+
+
+def _problem(found: Any, kind: kinds.Type) -> str:
+    """What is wrong with a scalar; '' when nothing is."""
+    bare = _bare(kind)
+    extra = _extra(kind)
+    choices = bare.values if isinstance(bare, kinds.LiteralType) else extra.get("choices", ())
+    got = "***" if extra.get("secret") else _shown(found)
+    if choices and (
+        found not in choices or isinstance(found, bool) != (choices[0] in (True, False))
+    ):
+        near = difflib.get_close_matches(str(found), [str(c) for c in choices], 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        return f"expected {_expected(kind)}, got {got}{hint}"
+    if choices:
+        return ""
+    wanted = {
+        kinds.StrType: (str,),
+        kinds.BoolType: (bool,),
+        kinds.IntType: (int,),
+        kinds.FloatType: (int, float),
+    }[type(bare)]
+    if not isinstance(found, wanted) or (isinstance(found, bool) and bool not in wanted):
+        return f"expected {_expected(kind)}, got {_type_name(found)}"
+    if isinstance(bare, kinds.StrType):
+        return _text_problem(str(found), bare, extra, got)
+    low, high = getattr(bare, "ge", None), getattr(bare, "le", None)
+    if (low is not None and not found >= low) or (high is not None and not found <= high):
+        return f"expected {_expected(kind)} from {low:g} to {high:g}, got {got}"
+    return ""
+
+
+def _text_problem(found: str, bare: kinds.StrType, extra: dict[str, Any], got: str) -> str:
+    if "\x00" in found:
+        return "holds a zero byte"
+    if bare.min_length and len(found) < bare.min_length:
+        return "is empty"
+    if bare.max_length is not None and len(found) > bare.max_length:
+        return f"is longer than {bare.max_length} characters"
+    if bare.pattern and not re.search(bare.pattern, found):
+        return f"expected {extra['form']}, got {got}"
+    return ""
+
+
+def _is_later(key: str, found: Any) -> bool:
+    path = generic(key)
+    for pattern, values in LATER_VALUES.items():
+        shape = re.escape(pattern).replace(r"\*", r"[^.\[\]]+")
+        if re.fullmatch(shape, path):
+            return any(found == value and type(found) is type(value) for value in values)
+    return False
+
+
+def _unknown(path: str, known: list[str], section: str) -> str:
+    where = f"{section}." if section else ""
+    names = [f"{where}{name}" for name in known]
+    near = difflib.get_close_matches(path, names, 1, 0.75) or difflib.get_close_matches(
+        path.rpartition(".")[2], _all_keys(), 1, 0.75
+    )
+    return f"unknown key (did you mean {near[0]}?)" if near else "unknown key"
+
+
+@cache
+def _all_keys() -> list[str]:
+    """Every section's own name, for near misses across sections."""
+    return [field.encode_name for field in _schema().fields]
+
+
+def _split(text: str, kind: kinds.Type) -> list[str]:
+    if _extra(kind).get("split") == "words":
+        try:
+            return shlex.split(text)
+        except ValueError as problem:
+            raise ValueError(f"cannot be split into words: {problem}") from None
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _typed(text: str, bare: kinds.Type) -> object:
+    """Text from a variable or a command line as the scalar its key asks for, if it can be."""
+    try:
+        if isinstance(bare, kinds.IntType):
+            return int(text)
+        if isinstance(bare, kinds.FloatType):
+            return float(text)
+    except ValueError:
+        return text
+    boolean = isinstance(bare, kinds.BoolType) or (
+        isinstance(bare, kinds.LiteralType) and isinstance(bare.values[0], bool)
+    )
+    if boolean and text.lower() in ("true", "yes", "on", "false", "no", "off"):
+        return text.lower() in ("true", "yes", "on")
+    return text
+
+
+def _expected(kind: kinds.Type) -> str:
+    bare = _bare(kind)
+    choices = (
+        bare.values if isinstance(bare, kinds.LiteralType) else _extra(kind).get("choices", ())
+    )
+    if choices:
+        return " or ".join(_shown(choice) for choice in choices)
+    return {
+        kinds.StrType: "str",
+        kinds.IntType: "int",
+        kinds.FloatType: "a number",
+        kinds.BoolType: "true or false",
+    }.get(type(bare), "a value")
+
+
+def _shape(node: Node) -> str:
+    if isinstance(node, MappingNode):
+        return "keys and values"
+    if isinstance(node, SequenceNode):
+        return "a list"
+    assert isinstance(node, ScalarNode)
+    return _type_name(scalar(node))
+
+
+def _type_name(found: object) -> str:
+    return "nothing" if found is None else type(found).__name__
+
+
+def _shown(found: object) -> str:
+    if isinstance(found, bool):
+        return "true" if found else "false"
+    text = str(found)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _bare(kind: kinds.Type) -> kinds.Type:
+    return _bare(kind.type) if isinstance(kind, kinds.Metadata) else kind
+
+
+def _extra(kind: kinds.Type) -> dict[str, Any]:
+    return (kind.extra or {}) if isinstance(kind, kinds.Metadata) else {}
+
+
+def _fields(kind: kinds.StructType) -> dict[str, kinds.Field]:
+    return {field.encode_name: field for field in kind.fields}
+
+
+@cache
+def _schema() -> kinds.StructType:
+    kind = kinds.type_info(Config)
+    assert isinstance(kind, kinds.StructType)
+    return kind
+
+
+def _no_mark() -> Any:
+    import yaml  # noqa: PLC0415
+
+    return yaml.Mark("", 0, 0, 0, None, 0)

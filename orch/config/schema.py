@@ -1,0 +1,217 @@
+"""The configuration as values: every key, its bounds and its default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Secret:
+    """Text that prints as `***` everywhere; `reveal()` is the only way to read it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, for the one call that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+
+TIERS = ("simple", "medium", "complex")
+"""How hard a task is; what `timeout_by_complexity` and `model_map` are keyed by."""
+
+Seconds = Annotated[int, Meta(ge=0, le=30 * 86400)]
+Interval = Annotated[float, Meta(ge=0.1, le=86400)]
+Count = Annotated[int, Meta(ge=0, le=1000)]
+Tier = Annotated[str, Meta(extra={"choices": TIERS})]
+AgentName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z",
+        extra={"form": "a name of letters, digits, - and _ (64 at most)"},
+    ),
+]
+VariableName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}\Z",
+        extra={"form": "the name of an environment variable"},
+    ),
+]
+Hidden = Annotated[str, Meta(extra={"secret": True})]
+Words = Annotated[tuple[str, ...], Meta(extra={"split": "words"})]
+Slug = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:(?!\.\.?/)[^/\s#\x00-\x1f\x7f-]"
+        r"[^/\s#\x00-\x1f\x7f]{0,99}/(?!\.\.?\Z)[^/\s#\x00-\x1f\x7f]{1,100})?\Z",
+        extra={"form": "owner/repo"},
+    ),
+]
+JobId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
+        extra={"form": "letters, digits, dot, - and _ (64 at most)"},
+    ),
+]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the sections: immutable, compared by content, unknown keys are errors."""
+
+
+class Workflow(Section, frozen=True, kw_only=True):
+    """`workflow`: how long and how often a task is tried, and what it needs."""
+
+    max_attempts: Annotated[int, Meta(ge=1, le=1000)] = 10
+    timeout_seconds: Seconds = 1800
+    timeout_by_complexity: dict[Tier, Seconds] = {}
+    required_tools: tuple[str, ...] = ()
+
+
+class Router(Section, frozen=True, kw_only=True):
+    """`router`: who gets a task that names no agent. Empty `agents`: all known."""
+
+    mode: Literal["round_robin", "label_only"] = "round_robin"
+    agents: tuple[AgentName, ...] = ()
+    disabled_agents: tuple[AgentName, ...] = ()
+    fallback_executor: str = ""
+    max_route_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
+
+
+class AgentLimits(Section, frozen=True, kw_only=True):
+    """`agents.{name}.limits`; 0 means none."""
+
+    max_parallel: Count = 0
+    timeout_seconds: Seconds = 0
+
+
+class AgentConfig(Section, frozen=True, kw_only=True):
+    """`agents.{name}`: how one agent is run. `command` is an argv with `{prompt_file}`,
+    `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced."""
+
+    command: Words = ()
+    protocol: Literal["command", "shell", "terminal"] = "command"
+    env: dict[VariableName, Hidden] = {}
+    models: tuple[str, ...] = ()
+    limits: AgentLimits = AgentLimits()
+
+    def __repr__(self) -> str:
+        env = dict.fromkeys(self.env, Secret(""))
+        return (
+            f"AgentConfig(command={self.command!r}, protocol={self.protocol!r}, env={env!r}, "
+            f"models={self.models!r}, limits={self.limits!r})"
+        )
+
+
+class Git(Section, frozen=True, kw_only=True):
+    """`git`: the commit identity; an empty name means `{agent}[bot]`."""
+
+    name: str = ""
+    email: str = ""
+
+
+class Engine(Section, frozen=True, kw_only=True):
+    """`engine`: slots and safety-net intervals (seconds). `max_parallel_per_project` 0: none."""
+
+    max_parallel: Annotated[int, Meta(ge=1, le=1000)] = 4
+    max_parallel_per_project: Count = 0
+    tick_interval: Interval = 10
+    sync_interval: Interval = 120
+
+
+class GitHub(Section, frozen=True, kw_only=True):
+    """`gh`: what the project is called, `owner/repo`."""
+
+    repo: Slug = ""
+
+
+class JobTask(Section, frozen=True, kw_only=True):
+    """`jobs[].task`: the task that a firing makes."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=10_000)]
+    body: str = ""
+    labels: tuple[str, ...] = ()
+    agent: str = ""
+
+
+class JobConfig(Section, frozen=True, kw_only=True):
+    """One of `jobs`. `problem` says why it cannot run ('' when it can); never in the file."""
+
+    id: JobId
+    schedule: Annotated[str, Meta(min_length=1, max_length=200)]
+    timezone: str = ""
+    type: Literal["task"] = "task"
+    task: JobTask
+    external: Literal[False] = False
+    enabled: bool = True
+    overlap: Literal["skip", "queue", "allow"] = "skip"
+    catch_up: Literal["once", "none"] = "once"
+    problem: str = ""
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole configuration: `config.yml`, or a project's `.orch.yml` laid over it."""
+
+    projects: tuple[str, ...] = ()
+    workflow: Workflow = Workflow()
+    router: Router = Router()
+    agents: dict[AgentName, AgentConfig] = {}
+    model_map: dict[Tier, dict[AgentName, str]] = {}
+    git: Git = Git()
+    engine: Engine = Engine()
+    gh: GitHub = GitHub()
+    jobs: tuple[JobConfig, ...] = ()
+
+
+BUILT_IN: dict[str, Any] = {"agents": {"shell": {"protocol": "shell"}}}
+"""What every configuration starts from."""
+
+INTERNAL = frozenset({"jobs[].problem"})
+"""Attributes that orch fills in itself; in a file they are unknown keys."""
+
+GLOBAL_ONLY = ("projects", "engine")
+"""Sections that mean something in `config.yml` alone."""
+
+PROJECT_ONLY = ("gh.repo",)
+"""Keys that mean something in a project's `.orch.yml` alone."""
+
+LATER = frozenset(
+    """
+    workflow.auto_close workflow.auto_merge workflow.merge_method workflow.enable_review_agent
+    workflow.review_agent workflow.max_review_cycles workflow.review_owner
+    workflow.auto_create_followup_on_changes workflow.auto_close_task_on_approval
+    workflow.allowed_authors workflow.required_skills workflow.permissions
+    router.agent router.model router.timeout_seconds router.allowed_tools router.default_skills
+    model_map.review model_map.free prices budget engine.fallback_sync_interval
+    gh.api_url gh.transport gh.app gh.project_id gh.project_status_field_id
+    gh.project_status_map gh.backoff webhook web channels notifications hooks skills
+    jobs[].timeout_seconds jobs[].dir jobs[].command
+    """.split()
+)
+"""Keys of a later version; this one refuses them by name rather than ignore them."""
+
+LATER_VALUES: dict[str, frozenset[object]] = {
+    "router.mode": frozenset({"llm", "weighted"}),
+    "agents.*.protocol": frozenset({"claude", "codex", "opencode"}),
+    "jobs[].type": frozenset({"bash", "self-review"}),
+    "jobs[].external": frozenset({True}),
+}
+"""Values of a later version, by key."""
