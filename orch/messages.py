@@ -486,7 +486,12 @@ class ReloadConfig(ToOrchd[Done], frozen=True):
 
 
 class Upgrade(ToOrchd[Done], frozen=True):
-    """Replace orchd's own program by exec, keeping pid, children and sockets; then services."""
+    """Replace orchd's own program by exec, keeping pid, children and sockets; then services.
+
+    `python` is the interpreter to change to; empty: the one orchd runs on.
+    """
+
+    python: str = ""
 
 
 class Shutdown(ToOrchd[Done], frozen=True):
