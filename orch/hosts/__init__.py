@@ -1,1 +1,38 @@
 """Where sessions run, behind one narrow interface."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from orch.session.launch import Result
+
+
+class Host(Protocol):
+    """A place where sessions run. Every method is safe from any thread, may take seconds, and
+    raises `Unknown` when the truth cannot be found out: then nothing may be concluded."""
+
+    def start(self, session: str, folder: str, cwd: str) -> None:
+        """Run the attempt in `folder`, whose `launch.json` and `runner.sh` are written. A session
+        of that name that runs this very folder is adopted. Raises `Refused`, `ToolFailed`."""
+
+    def alive(self) -> dict[str, int]:
+        """The sessions there are, each with its pane's pid."""
+
+    def stop(self, session: str, folder: str, reason: str = "") -> None:
+        """End the session and everything that belongs to it; returns when nothing is left."""
+
+    def size(self, folder: str) -> int:
+        """Bytes of `terminal.log`; 0 while there is none."""
+
+    def read(self, folder: str, offset: int, limit: int) -> bytes:
+        """At most `limit` bytes of `terminal.log` from `offset`; b'' past its end."""
+
+    def finished(self, folder: str) -> Result | None:
+        """How the attempt ended; None while it has no `exit.txt`."""
+
+    def send(self, session: str, text: str, submit: bool, key: str) -> tuple[str, str]:
+        """Type text into the session, once per `key`; returns the state (submitted, queued or
+        refused) and the reason."""
+
+    def sweep(self, run: str) -> list[int]:
+        """End every process that carries `ORCH_RUN={run}`; returns those that live on."""

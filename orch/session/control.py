@@ -6,7 +6,9 @@ A frame is a length (4 bytes, big-endian) and a msgpack map. Requests have a `ty
 cannot be understood is answered `{error}` and the connection closed.
 """
 
-# ruff: noqa: PTH - importing pathlib would cost more than the rest of the start
+
+# Without pathlib: to import it would cost more than the rest of the start.
+# ruff: noqa: PTH108, PTH116
 
 from __future__ import annotations
 
@@ -103,9 +105,14 @@ class Control:
             self._drop(peer)
 
     def close(self) -> None:
-        """Send what can be sent, and leave; the socket goes if it is still ours."""
+        """Answer what has come, and leave; the socket goes if it is still ours."""
+        before = -1
+        while before != len(self.peers):
+            before = len(self.peers)
+            self.accept()
         for peer in list(self.peers):
-            if peer.out:
+            self.receive(peer)
+            if peer in self.peers and peer.out:
                 self.flush(peer)
             self._drop(peer)
         self.door.close()

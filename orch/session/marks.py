@@ -1,6 +1,8 @@
 """Finding and ending what an attempt left behind, by the mark in its environment."""
 
-# ruff: noqa: PTH - importing pathlib would cost more than the rest of the start
+
+# Without pathlib: to import it would cost more than the rest of the start.
+# ruff: noqa: PTH123, PTH208
 
 from __future__ import annotations
 

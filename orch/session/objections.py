@@ -1,6 +1,8 @@
 """Reasons not to type a text into an agent's terminal now."""
 
-# ruff: noqa: PTH - importing pathlib would cost more than the rest of the start
+
+# Without pathlib: to import it would cost more than the rest of the start.
+# ruff: noqa: PTH123
 
 from __future__ import annotations
 

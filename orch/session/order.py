@@ -1,6 +1,8 @@
 """The files of an attempt as the session process reads and writes them: with nothing but json."""
 
-# ruff: noqa: PTH - importing pathlib would cost more than the rest of the start
+
+# Without pathlib: to import it would cost more than the rest of the start.
+# ruff: noqa: PTH105, PTH110, PTH123
 
 from __future__ import annotations
 

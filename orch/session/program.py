@@ -1,6 +1,8 @@
 """The agent's process: started in a pseudo-terminal of its own, and ended with all its group."""
 
-# ruff: noqa: PTH - importing pathlib would cost more than the rest of the start
+
+# Without pathlib: to import it would cost more than the rest of the start.
+# ruff: noqa: PTH123
 
 from __future__ import annotations
 

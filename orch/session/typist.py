@@ -79,7 +79,7 @@ class Lines:
         del self.out[:count]
         self._written += count
 
-    def saw(self, data: bytes, now: float) -> None:  # noqa: ARG002
+    def saw(self, data: bytes, now: float) -> None:
         """Output came; for a program that reads lines it says nothing."""
 
     def typed(self, keys: bytes, now: float) -> None:  # noqa: ARG002 - Typist needs it

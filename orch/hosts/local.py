@@ -1,0 +1,156 @@
+"""Sessions on this machine: tmux panes that run session processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+
+from orch.errors import Refused, ToolFailed, Unknown
+from orch.hosts import wire
+from orch.paths import Home
+from orch.session.launch import EXIT, LOG, RUNNER, Result, read_launch, read_result
+from orch.tools.process import end, marked
+from orch.tools.tmux import Tmux
+
+STOP_SECONDS = 9.0
+"""How long a session process may take to end its agent: interrupt, terminate, kill, sweep."""
+
+INPUT_SECONDS = 20.0
+"""How long typing may take until its truth is known."""
+
+HANDOVER_SECONDS = 5.0
+"""How long an ended attempt's pane may take to leave its session's name to the next attempt."""
+
+LOOK = 0.02
+"""Seconds between two looks while waiting."""
+
+
+class Local:
+    """The `Host` of this machine."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.tmux = Tmux(home.tmux)
+
+    def start(self, session: str, folder: str, cwd: str) -> None:
+        """See `Host.start`. An ended attempt still leaving its pane is waited for."""
+        if (Path(folder) / EXIT).exists():
+            return  # it has run already; it is never run twice
+        argv = ["/bin/sh", str(Path(folder) / RUNNER)]
+        deadline = time.monotonic() + HANDOVER_SECONDS
+        while True:
+            try:
+                self.tmux.new_session(session, argv, cwd)
+            except ToolFailed as refused:
+                if "duplicate session" not in refused.message:
+                    raise
+            else:
+                return
+            if self._runs(session, folder):
+                return
+            if time.monotonic() > deadline:
+                raise Refused(
+                    f"the tmux session {session} runs something else",
+                    f"look at it: {' '.join(self.tmux.attach_command(session))}",
+                )
+            time.sleep(LOOK)
+
+    def alive(self) -> dict[str, int]:
+        """See `Host.alive`."""
+        return self.tmux.sessions()
+
+    def stop(self, session: str, folder: str, reason: str = "") -> None:
+        """See `Host.stop`: the session process is asked, then the pane killed, then all swept."""
+        launch = read_launch(folder)
+        if self._asked_to_stop(session, reason or "stopped"):
+            self._wait_gone(session, folder, STOP_SECONDS)
+        pane = self.alive().get(session)
+        if pane is not None and self._runs(session, folder):
+            self.tmux.kill_session(session)
+            self._wait_gone(session, folder, STOP_SECONDS)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pane, signal.SIGKILL)
+        if launch:
+            left = self.sweep(launch.run)
+            if left:
+                raise Unknown(f"could not end the processes {left} of {session}")
+
+    def size(self, folder: str) -> int:
+        """See `Host.size`."""
+        try:
+            return (Path(folder) / LOG).stat().st_size
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise Unknown(f"cannot look at {folder}/{LOG}: {error.strerror}") from error
+
+    def read(self, folder: str, offset: int, limit: int) -> bytes:
+        """See `Host.read`."""
+        try:
+            with (Path(folder) / LOG).open("rb", buffering=0) as log:
+                log.seek(offset)
+                return log.read(limit) or b""
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise Unknown(f"cannot read {folder}/{LOG}: {error.strerror}") from error
+
+    def finished(self, folder: str) -> Result | None:
+        """See `Host.finished`."""
+        return read_result(folder)
+
+    def send(self, session: str, text: str, submit: bool = True, key: str = "") -> tuple[str, str]:
+        """See `Host.send`."""
+        request = {"type": "input", "text": text, "submit": submit, "key": key}
+        try:
+            reply = wire.ask(self.home.session_socket(session), request, INPUT_SECONDS)
+        except wire.Deaf:
+            return "refused", "the session has ended, or has not begun"
+        if "error" in reply:
+            return "refused", str(reply["error"])
+        return str(reply.get("state", "refused")), str(reply.get("reason", ""))
+
+    def sweep(self, run: str) -> list[int]:
+        """See `Host.sweep`."""
+        if not run:
+            return []
+        left: list[int] = []
+        for _ in range(3):  # what is forked while we look is found by the next look
+            found = marked(run)
+            if not found:
+                return []
+            left = end(found)
+        return left
+
+    def _asked_to_stop(self, session: str, reason: str) -> bool:
+        try:
+            wire.ask(self.home.session_socket(session), {"type": "stop", "reason": reason}, 2.0)
+        except (wire.Deaf, Unknown):
+            return False
+        return True
+
+    def _wait_gone(self, session: str, folder: str, seconds: float) -> None:
+        """Until the attempt has its exit file, and its pane is gone, or the time is over."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not self._runs(session, folder):
+                return
+            time.sleep(LOOK)
+
+    def _runs(self, session: str, folder: str) -> bool:
+        """Whether the pane of that name runs the attempt of this folder."""
+        pane = self.alive().get(session)
+        if pane is None:
+            return False
+        try:
+            words = psutil.Process(pane).cmdline()
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            return False
+        except psutil.Error as error:
+            raise Unknown(f"cannot look at process {pane}: {error}") from error
+        return any(word in (folder, str(Path(folder) / RUNNER)) for word in words)

@@ -1,0 +1,260 @@
+"""Running programs: bounded in time and output, in a process group of their own, never guessing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from orch.errors import ToolFailed, Unknown
+
+LIMIT = 16 << 20
+"""The most output of one program that is kept, in bytes, stdout and stderr each."""
+
+SAID = 2000
+"""The most of a program's own words in an error, in characters."""
+
+INSTALL = {
+    "git": "apt install git, or brew install git",
+    "tmux": "apt install tmux, or brew install tmux",
+    "gh": "see https://cli.github.com",
+}
+
+
+class Ran(NamedTuple):
+    """What a program came to: its exit code (negative: a signal), and what it wrote."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 30.0,
+    input: bytes = b"",  # noqa: A002 - the name subprocess gives it
+    check: bool = True,
+    limit: int = LIMIT,
+) -> Ran:
+    """Run a program to its end. Safe from any thread.
+
+    Raises `ToolFailed` in the program's own words when it is missing, exits other than 0 (with
+    `check`) or writes more than `limit` bytes; `Unknown` when it takes longer than `timeout`
+    seconds: it and its process group are killed then.
+    """
+    words = [os.fspath(word) for word in argv]
+    try:
+        process = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.PIPE if input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,
+        )
+    except OSError as error:
+        raise _not_started(words[0], cwd, error) from error
+    try:
+        out, err = _talk(process, input, time.monotonic() + timeout, limit)
+    except _TooLate:
+        raise Unknown(f"{_name(words)} did not answer within {timeout:g} s") from None
+    except _TooMuch:
+        raise ToolFailed(f"{_name(words)} wrote more than {limit} bytes") from None
+    finally:
+        _kill(process)
+    ran = Ran(process.returncode, out, err)
+    if check and ran.code != 0:
+        raise ToolFailed(f"{_name(words)} failed: {said(ran)}")
+    return ran
+
+
+class Dialogue:
+    """A program that goes on running, spoken to through pipes: write to `into`, read from `out`.
+
+    It runs in a session of its own. Raises `ToolFailed` when it cannot be started.
+    """
+
+    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> None:
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                env=env,
+                cwd=cwd,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise _not_started(argv[0], cwd, error) from error
+        assert self._process.stdin
+        assert self._process.stdout
+        self.into = self._process.stdin.fileno()
+        self.out = self._process.stdout.fileno()
+
+    def close(self, grace: float = 0.2) -> None:
+        """Close the pipes; the program has `grace` seconds to leave by itself."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        try:
+            self._process.wait(grace)
+        except subprocess.TimeoutExpired:
+            _kill(self._process)
+
+
+def said(ran: Ran) -> str:
+    """A failed program's own words, shortened; its exit code when it said nothing."""
+    text = (ran.err.strip() or ran.out.strip()).decode("utf-8", "replace")
+    if len(text) > SAID:
+        text = f"{text[:SAID]}…"
+    how = f"signal {-ran.code}" if ran.code < 0 else f"exit code {ran.code}"
+    return text or how
+
+
+def started(pid: int) -> float | None:
+    """When a process started, on a scale that tells two users of one pid apart (seconds since
+    boot on Linux, else since the epoch); None when there is no such process, or it is a zombie."""
+    if sys.platform == "linux":
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            return None
+        return None if fields[0] in (b"Z", b"X") else int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+def marked(run: str) -> list[int]:
+    """The processes of this user, this one apart, that carry `ORCH_RUN={run}`."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get("ORCH_RUN") == run and process.pid != os.getpid():
+                found.append(process.pid)
+    return found
+
+
+def end(pids: Iterable[int], grace: float = 1.0) -> list[int]:
+    """End processes: SIGTERM, `grace` seconds, SIGKILL. Returns those that live on regardless."""
+    living = []
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            living.append(psutil.Process(pid))
+    for process in living:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, living = psutil.wait_procs(living, timeout=grace)
+    for process in living:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    _, living = psutil.wait_procs(living, timeout=2.0)
+    return [process.pid for process in living]
+
+
+class _TooLate(Exception):
+    """The program took longer than allowed."""
+
+
+class _TooMuch(Exception):
+    """The program wrote more than allowed."""
+
+
+def _talk(
+    process: subprocess.Popen[bytes], data: bytes, deadline: float, limit: int
+) -> tuple[bytes, bytes]:
+    """Feed and read the program until both its outputs end and it has left."""
+    assert process.stdout
+    assert process.stderr
+    kept: dict[int, bytearray] = {}
+    left = memoryview(data)
+    with selectors.DefaultSelector() as selector:
+        for stream in (process.stdout, process.stderr):
+            kept[stream.fileno()] = bytearray()
+            selector.register(stream, selectors.EVENT_READ)
+        if process.stdin:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+        while selector.get_map():
+            for key, _ in selector.select(_left(deadline)):
+                if key.fileobj is process.stdin:
+                    left = _feed(key.fd, left)
+                    if not left:
+                        selector.unregister(key.fd)
+                        process.stdin.close()
+                    continue
+                block = os.read(key.fd, 65536)
+                kept[key.fd] += block
+                if len(kept[key.fd]) > limit:
+                    raise _TooMuch
+                if not block:
+                    selector.unregister(key.fd)
+    try:
+        process.wait(_left(deadline))
+    except subprocess.TimeoutExpired:
+        raise _TooLate from None
+    out, err = kept.values()
+    return bytes(out), bytes(err)
+
+
+def _feed(descriptor: int, data: memoryview) -> memoryview:
+    try:
+        return data[os.write(descriptor, data[:65536]) :]
+    except BlockingIOError:
+        return data
+    except BrokenPipeError:
+        return memoryview(b"")  # it does not want the rest
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise _TooLate
+    return left
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the group of a program that is still there, and close our ends."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def _not_started(program: str, cwd: str | os.PathLike[str] | None, error: OSError) -> ToolFailed:
+    if cwd is not None and not Path(cwd).is_dir():
+        return ToolFailed(f"cannot run {program} in {os.fspath(cwd)}: there is no such folder")
+    if isinstance(error, FileNotFoundError) and shutil.which(program) is None:
+        return ToolFailed(
+            f"{program} is not installed",
+            INSTALL.get(Path(program).name, f"install {program}, or put it in PATH"),
+        )
+    return ToolFailed(f"cannot run {program}: {error.strerror}")
+
+
+def _name(words: list[str]) -> str:
+    """The command for an error: the program and its subcommand."""
+    return " ".join([Path(words[0]).name, *(w for w in words[1:2] if not w.startswith("-"))])
