@@ -94,6 +94,47 @@ def stop(home: Home) -> int:
     return seen.pid
 
 
+def end_everything(home: Home) -> None:
+    """Stop orchd, then end the tmux server and every process of this home, agents included."""
+    with contextlib.suppress(OrchError):
+        stop(home)
+    end_sessions(home)
+
+
+def end_sessions(home: Home) -> list[int]:
+    """End the home's tmux server and whatever processes still belong to it; returns their pids.
+
+    A process belongs to a home that carries it in its environment (`ORCH_HOME`, `ORCH_RUN`).
+    """
+    from orch.tools.process import end  # noqa: PLC0415 - slow (psutil), and seldom needed
+    from orch.tools.tmux import Tmux  # noqa: PLC0415
+
+    found = belonging(home)
+    with contextlib.suppress(OrchError):
+        Tmux(home.tmux).kill_server()
+    end(found, grace=2.0)
+    home.tmux.unlink(missing_ok=True)
+    return found
+
+
+def belonging(home: Home) -> list[int]:
+    """The processes of this home, this one and its parents apart."""
+    import psutil  # noqa: PLC0415 - slow, and seldom needed
+
+    root = os.fspath(home.root)
+    own = {os.getpid(), *(one.pid for one in psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environ = {} if process.pid in own else process.environ()
+        except psutil.Error:
+            continue
+        marked = environ.get("ORCH_RUN", "").startswith(f"{root}:")
+        if marked or (environ.get("ORCH_SERVICE") and environ.get("ORCH_HOME") == root):
+            found.append(process.pid)
+    return found
+
+
 def alive(pid: int) -> bool:
     """Whether the process runs; reaps it when it was a child of ours that ended."""
     with contextlib.suppress(ChildProcessError):

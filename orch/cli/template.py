@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -65,7 +66,7 @@ def _missing(setting: object, text: str, values: dict[str, str]) -> list[str]:
 def _read(path: str) -> str:
     try:
         if path == "-":
-            return click.get_text_stream("stdin", encoding="utf-8").read()
+            return sys.stdin.buffer.read().decode()
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}") from None

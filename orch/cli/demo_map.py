@@ -1,0 +1,49 @@
+"""The processes of a running task as one line, with their pids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from orch.cli import daemon
+from orch.errors import OrchError
+from orch.model import Session
+from orch.paths import Home
+from orch.tools.tmux import Tmux
+
+
+def process_map(home: Home, session: Session) -> str:
+    """`orchd 1 → engine 2 · …` and `tmux 5 → session process 6 → agent 7`."""
+    roster = daemon.roster(home)
+    services = " · ".join(f"{one.name} {one.pid}" for one in roster.services) if roster else ""
+    orchd = f"orchd {roster.pid}" if roster else "orchd"
+    pane = _session_pid(Path(session.folder))
+    agent = _child_of(pane)
+    steps = [f"tmux {_tmux_pid(home)}", f"session process {pane}", f"{session.agent} {agent}"]
+    return f"{orchd} → {services}\n{' → '.join(step.rstrip(' 0') for step in steps)}"
+
+
+def _tmux_pid(home: Home) -> int:
+    try:
+        return int(Tmux(home.tmux).command("display-message", "-p", "#{pid}")[0])
+    except (OrchError, ValueError, IndexError):
+        return 0
+
+
+def _session_pid(folder: Path) -> int:
+    try:
+        found = msgspec.json.decode((folder / "session.json").read_bytes())
+        return int(found["pid"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return 0
+
+
+def _child_of(pid: int) -> int:
+    import psutil  # noqa: PLC0415 - slow to import
+
+    try:
+        children = psutil.Process(pid).children() if pid else []
+    except psutil.Error:
+        return 0
+    return children[0].pid if children else 0
