@@ -48,6 +48,16 @@ def of_task(store: Store, task: str, limit: int = 200) -> list[Attempt]:
     return [_attempt(row) for row in reversed(rows)]
 
 
+def since_fresh(store: Store, task: str) -> list[Attempt]:
+    """A task's ended attempts since it was last started over, oldest first."""
+    rows = store.rows(
+        "SELECT a.* FROM attempts a JOIN tasks t ON t.key = a.task WHERE a.task = ?"
+        " AND a.phase = 'ended' AND a.n > t.fresh_after ORDER BY a.n",
+        (task,),
+    )
+    return [_attempt(row) for row in rows]
+
+
 def open_ones(store: Store) -> list[Attempt]:
     """Every attempt that has not ended, oldest first."""
     rows = store.rows("SELECT * FROM attempts WHERE phase <> 'ended' ORDER BY id")

@@ -26,6 +26,22 @@ def fired(store: Store, project: str, job: str, due: float) -> dict[str, Any] | 
     return rows[0] if rows else None
 
 
+def see(store: Store, project: str, job: str, schedule: str, now: float) -> None:
+    """Note when a job was first seen with this schedule."""
+    store.execute(
+        "INSERT INTO jobs_seen (project, job, schedule, at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (project, job) DO UPDATE SET schedule = excluded.schedule, at = excluded.at"
+        " WHERE schedule <> excluded.schedule",
+        (project, job, schedule, now),
+    )
+
+
+def seen(store: Store, project: str, job: str) -> float | None:
+    """When a job was first seen with its present schedule (epoch seconds)."""
+    row = store.one("SELECT at FROM jobs_seen WHERE project = ? AND job = ?", (project, job))
+    return float(row[0]) if row else None
+
+
 def last(store: Store, project: str, job: str) -> dict[str, Any] | None:
     """The latest run of a job with its task's status, and how many there were."""
     rows = store.rows(

@@ -125,12 +125,21 @@ def counts(store: Store, project: str = "") -> dict[str, int]:
     return {row["status"]: row["n"] for row in rows}
 
 
-def ready(store: Store, status: Status, now: float, limit: int, offset: int = 0) -> list[Task]:
-    """Tasks of a status that nothing of their own holds back: priority first, then age."""
+def ready(
+    store: Store, status: Status, now: float, projects: tuple[str, ...], limit: int, offset: int
+) -> list[Task]:
+    """Tasks of these projects that nothing of their own holds back: priority first, then age."""
     rows = store.rows(
         f"SELECT {_LIGHT} FROM tasks t WHERE status = :status AND {_READY}"
+        " AND project IN (SELECT value FROM json_each(:projects))"
         " ORDER BY priority DESC, id LIMIT :limit OFFSET :offset",
-        {"status": status.value, "now": now, "limit": limit, "offset": offset},
+        {
+            "status": status.value,
+            "now": now,
+            "projects": packed(projects),
+            "limit": limit,
+            "offset": offset,
+        },
     )
     return [_task(row) for row in rows]
 

@@ -42,7 +42,7 @@ def start(repo: Path) -> Start:
     form = "--format=%(refname) %(objectname) %(symref)"
     refs: dict[str, tuple[str, str]] = {}
     for line in _text(_git(repo, "for-each-ref", form, *wanted)).splitlines():
-        ref, commit, symbolic = (line.split(" ") + [""])[:3]
+        ref, commit, symbolic = [*line.split(" "), ""][:3]
         refs[ref] = (symbolic or ref, commit)
     for ref in wanted:
         if ref in refs:

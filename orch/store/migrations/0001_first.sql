@@ -27,6 +27,7 @@ CREATE TABLE tasks (
   last_error TEXT NOT NULL DEFAULT '',
   not_before REAL NOT NULL DEFAULT 0,
   priority INTEGER NOT NULL DEFAULT 0,
+  fresh_after INTEGER NOT NULL DEFAULT 0, -- attempts up to this one no longer count
   created_at REAL NOT NULL,
   updated_at REAL NOT NULL
 ) STRICT;
@@ -149,6 +150,14 @@ CREATE TABLE job_runs (
   reason TEXT NOT NULL,
   fired_at REAL NOT NULL,
   PRIMARY KEY (project, job, due)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE jobs_seen (
+  project TEXT NOT NULL,
+  job TEXT NOT NULL,
+  schedule TEXT NOT NULL, -- with its time zone: another schedule is seen anew
+  at REAL NOT NULL,
+  PRIMARY KEY (project, job)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE cooldowns (

@@ -1,0 +1,237 @@
+"""Routing and dispatch: which agent a task goes to, and which tasks start now."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+from orch.config.schema import AgentConfig, Config
+from orch.core import names
+from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
+from orch.core.routing import Field, Routed, choose
+from orch.errors import Unknown
+from orch.model import Attempt, Status, Task
+from orch.service import every
+from orch.store import attempts, jobs, tasks
+from services.engine.ledger import Ledger
+from services.engine.work import missing_tools
+
+PAGE = 200
+"""Tasks looked at in one go."""
+
+
+class Dispatch(Ledger):
+    """Routes what is new, claims what fits into the slots."""
+
+    due_at: float | None = None
+
+    def advance(self, attempt: Attempt) -> None:
+        """Take an attempt's next step; see `Attempts`."""
+
+    def dispatch(self) -> None:
+        """Route and start what can be: one transaction, then the claimed attempts begin."""
+        if self.not_taking():
+            return
+        try:
+            with self.write():
+                for task in self._ready_tasks(Status.NEW):
+                    self._route(task)
+                claimed = list(self._claim_ready())
+        except Unknown:
+            return
+        self.due_at = tasks.next_due(self.store, self.now())
+        for attempt in claimed:
+            self.advance(attempt)
+
+    @every(seconds=0.5)
+    def look_at_the_clock(self) -> None:
+        """Dispatch when a parked task's time has come."""
+        if self.due_at is not None and self.now() >= self.due_at:
+            self.due_at = None
+            self.stir()
+
+    def not_taking(self) -> str:
+        """Why no new work is taken at all; '' when it is."""
+        if self.config_problem and not self.loaded.projects:
+            return f"the configuration to be mended: {self.config_problem}"
+        return f"the database: {self.problem}" if self.problem else ""
+
+    # ---- routing -----------------------------------------------------------------------------
+
+    def field(self, config: Config) -> Field:
+        """The agents that a project's tasks may go to, and why the others may not. The built-in
+        `shell` runs what a task's body says, so it is chosen only when named, or when there is no
+        other agent at all."""
+        cooling = jobs.cooling(self.store, self.now())
+        wanted = config.router.agents or tuple(
+            name for name, spec in config.agents.items() if spec.protocol != "shell"
+        )
+        unavailable: dict[str, str] = {}
+        for name, spec in config.agents.items():
+            if name in config.router.disabled_agents:
+                unavailable[name] = "is disabled"
+            elif name in cooling:
+                until, reason = cooling[name]
+                unavailable[name] = f"rests for {max(1, round(until - self.now()))} s ({reason})"
+            elif problem := _not_installed(spec):
+                unavailable[name] = problem
+        usable = tuple(n for n in wanted if n in config.agents and n not in unavailable)
+        others = tuple(n for n in config.agents if n not in wanted and n not in unavailable)
+        return Field(available=usable or (others if not wanted else ()), unavailable=unavailable)
+
+    def routed(self, task: Task, config: Config) -> Routed:
+        """The agent for a task, by its wish, then the router's mode."""
+        field = self.field(config)
+        wish = task.wanted_agent
+        named = [n for n in config.agents if n not in field.unavailable]
+        asked = Field(
+            available=field.available + tuple(n for n in named if n not in field.available),
+            unavailable=field.unavailable,
+        )
+        turn = jobs.counter(self.store, "round_robin")
+        mode = config.router.mode
+        chosen = choose(
+            forced=wish, labels=task.labels, mode="label_only", field=asked, fallback="", turn=turn
+        )
+        if chosen.agent and chosen.reason.startswith(("asked for", "label")):
+            return chosen
+        return choose(
+            forced=wish if wish not in named else "",
+            labels=task.labels,
+            mode=mode,
+            field=field,
+            fallback=config.router.fallback_executor,
+            turn=turn,
+        )
+
+    def _route(self, task: Task) -> None:
+        config = self.config_of(task.project)
+        chosen = self.routed(task, config)
+        if not chosen.agent:
+            if task.route_reason != chosen.reason:
+                tasks.update(self.store, task.key, self.now(), route_reason=chosen.reason)
+                self.event("route_refused", task.key, reason=chosen.reason)
+            return
+        jobs.set_counter(self.store, "round_robin", chosen.turn)
+        model = config.model_map.get(task.complexity, {}).get(chosen.agent, "")
+        tasks.update(
+            self.store, task.key, self.now(), status=Status.ROUTED, agent=chosen.agent,
+            model=model, route_reason=chosen.reason, route_attempts=task.route_attempts + 1,
+        )  # fmt: skip
+        self.event("task_routed", task.key, agent=chosen.agent, reason=chosen.reason)
+
+    # ---- claiming ----------------------------------------------------------------------------
+
+    def limits(self) -> Limits:
+        """The slots, as configured now."""
+        engine = self.loaded.config.engine
+        agents = {
+            name: spec.limits.max_parallel
+            for name, spec in self.loaded.config.agents.items()
+            if spec.limits.max_parallel
+        }
+        most = engine.max_parallel_per_project
+        projects = dict.fromkeys(self.loaded.projects, most) if most else {}
+        return Limits(total=engine.max_parallel, per_project=projects, per_agent=agents)
+
+    def load(self) -> Load:
+        """What runs now."""
+        load = Load()
+        for project, agent in attempts.load(self.store):
+            load = load.plus(project, agent)
+        return load
+
+    def why_waiting(self, task: Task) -> str:
+        """Why a task is not running, for people."""
+        project = self.loaded.projects.get(task.project)
+        problem = "is not registered" if project is None else project.problem
+        holds = Holds(
+            after=tuple(tasks.unfinished_before(self.store, task.key)),
+            children=tuple(tasks.children(self.store, task.key, unfinished=True)),
+            project_problem=problem,
+            engine_problem=self.not_taking(),
+        )
+        return waiting_for(task, holds, self.load(), self.limits(), self.now())
+
+    def _ready_tasks(self, status: Status) -> Iterator[Task]:
+        healthy = tuple(slug for slug, p in self.loaded.projects.items() if not p.problem)
+        seen: set[str] = set()
+        offset = 0
+        while True:
+            page = tasks.ready(self.store, status, self.now(), healthy, PAGE, offset)
+            fresh = [task for task in page if task.key not in seen]
+            seen.update(task.key for task in fresh)
+            yield from fresh
+            if len(page) < PAGE:
+                return
+            offset = offset + PAGE - (len(page) - len(fresh))
+
+    def _claim_ready(self) -> Iterator[Attempt]:
+        load, limits = self.load(), self.limits()
+        if load.total >= limits.total:
+            return
+        for task in list(self._ready_while_free(load, limits)):
+            agent = self._still_usable(task)
+            if not agent or full(task.project, agent, load, limits):
+                continue
+            if self._lacks_tools(task):
+                continue
+            yield self._claim(task, agent)
+            load = load.plus(task.project, agent)
+            if load.total >= limits.total:
+                return
+
+    def _ready_while_free(self, load: Load, limits: Limits) -> Iterator[Task]:
+        for task in self._ready_tasks(Status.ROUTED):
+            if not full(task.project, task.agent, load, limits):
+                yield task
+
+    def _still_usable(self, task: Task) -> str:
+        config = self.config_of(task.project)
+        if task.agent in config.agents and task.agent not in self.field(config).unavailable:
+            return task.agent
+        chosen = self.routed(task, config)
+        if chosen.agent:
+            tasks.update(self.store, task.key, self.now(), agent=chosen.agent,
+                         route_reason=chosen.reason)  # fmt: skip
+            self.event("task_routed", task.key, agent=chosen.agent, reason=chosen.reason)
+        else:
+            tasks.update(self.store, task.key, self.now(), status=Status.NEW)
+        return chosen.agent
+
+    def _lacks_tools(self, task: Task) -> bool:
+        lacking = missing_tools(self.config_of(task.project).workflow.required_tools)
+        if lacking:
+            reason = f"required and not installed: {', '.join(lacking)}"
+            tasks.update(self.store, task.key, self.now(), status=Status.BLOCKED,
+                         blocked_reason=reason)  # fmt: skip
+            self.event("task_changed", task.key, status="blocked", reason=reason)
+        return bool(lacking)
+
+    def _claim(self, task: Task, agent: str) -> Attempt:
+        now = self.now()
+        fence = jobs.counter(self.store, "fence") + 1
+        jobs.set_counter(self.store, "fence", fence)
+        attempt = attempts.insert(self.store, task.key, fence, agent, task.model, now)
+        home = self.home
+        branch = task.branch or names.branch(task.key, task.title)
+        place = f"{names.project_folder(task.project)}/{names.task_name(task.key, task.title)}"
+        worktree = task.worktree or str(home.worktrees / place)
+        folder = home.task_folder(names.task_folder(task.key)) / "attempts" / str(attempt.n)
+        attempts.update(
+            self.store, attempt.id, session=names.session(task.key, attempt.n),
+            folder=str(folder), worktree=worktree, branch=branch,
+        )  # fmt: skip
+        tasks.update(
+            self.store, task.key, now, status=Status.IN_PROGRESS, branch=branch,
+            worktree=worktree, blocked_reason="",
+        )  # fmt: skip
+        self.event("attempt_started", task.key, attempt=attempt.n, agent=agent)
+        return attempts.get(self.store, attempt.id)
+
+
+def _not_installed(spec: AgentConfig) -> str:
+    if spec.protocol == "shell" or not spec.command or "{" in spec.command[0]:
+        return ""
+    program = spec.command[0]
+    return "" if shutil.which(program) else f"is not installed ({program} is not on PATH)"

@@ -1,0 +1,126 @@
+"""The end of an attempt: what follows for its task, what is remembered, who is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from orch.core import names, retry
+from orch.core.prompt import one_line
+from orch.core.routing import next_agent
+from orch.messages import SessionChanged
+from orch.model import Attempt, ErrorClass, Phase, Status, Task, Verdict
+from orch.store import attempts, jobs, tasks
+from services.engine import work
+from services.engine.dispatch import Dispatch
+
+
+class Endings(Dispatch):
+    """Ends attempts: one transaction for the attempt, its task, its memory and the events."""
+
+    def setup(self) -> None:
+        """Begin with no delivery tried."""
+        self._tries: dict[int, int] = {}
+        super().setup()
+
+    def finish(self, attempt: Attempt, verdict: Verdict, delivered: work.Delivered | None) -> None:
+        """End an attempt with its verdict, and let its task go where that leads."""
+        task = tasks.get(self.store, attempt.task)
+        config = self.config_of(task.project)
+        now = self.now()
+        consequence = retry.follow(
+            verdict, self._history(task, verdict),
+            max_attempts=config.workflow.max_attempts, now=now,
+        )  # fmt: skip
+        status = Status.DONE if attempt.outcome == "closed" else consequence.status
+        outcome = _outcome(verdict, status)
+        with self.write():
+            attempts.update(
+                self.store, attempt.id, error_class=verdict.error, outcome=outcome,
+                error=verdict.message, counted=consequence.counted, ended_at=now,
+            )  # fmt: skip
+            attempts.update(self.store, attempt.id, phase=Phase.ENDED)
+            self._remember(attempt, verdict, delivered, outcome)
+            self._move(task, attempt, verdict, consequence, status, delivered)
+            if consequence.cooldown:
+                jobs.cool(self.store, attempt.agent, "", consequence.cooldown, verdict.message)
+            self.event("attempt_ended", task.key, attempt=attempt.n, outcome=outcome,
+                       session=attempt.session, error=one_line(verdict.message),
+                       error_class=verdict.error.value if verdict.error else None)  # fmt: skip
+        self._tries.pop(attempt.id, None)
+        self.publish(SessionChanged(attempt.session))
+        self.sidecar(task.key)
+        self.stir()
+
+    def _history(self, task: Task, verdict: Verdict) -> retry.History:
+        past = attempts.since_fresh(self.store, task.key)
+        same = parked = 0
+        for old in reversed(past):
+            if old.error_class is not verdict.error:
+                break
+            same += 1
+        for old in reversed(past):
+            if old.error_class not in retry.OURS:
+                break
+            parked += 1
+        return retry.History(counted=task.attempts, same_error=same, parked=parked)
+
+    def _move(
+        self, task: Task, attempt: Attempt, verdict: Verdict, consequence: retry.Consequence,
+        status: Status, delivered: work.Delivered | None,
+    ) -> None:  # fmt: skip
+        columns: dict[str, Any] = {"status": status, "not_before": consequence.not_before}
+        columns["attempts"] = task.attempts + (1 if consequence.counted else 0)
+        if verdict.answer is not None and verdict.answer.summary:
+            columns["summary"] = verdict.answer.summary
+        columns["last_error"] = "" if verdict.ok else verdict.message
+        waits = status in (Status.BLOCKED, Status.NEEDS_REVIEW)
+        columns["blocked_reason"] = consequence.reason if waits else ""
+        if delivered is not None and delivered.removed:
+            columns.update(branch="", worktree="")
+        if status is Status.ROUTED and consequence.other_agent and not task.wanted_agent:
+            columns["agent"] = next_agent(
+                attempt.agent, 2, self.field(self.config_of(task.project))
+            )
+        tasks.update(self.store, task.key, self.now(), **columns)
+        self.event("task_changed", task.key, status=status.value,
+                   reason=one_line(consequence.reason))  # fmt: skip
+
+    def _remember(
+        self, attempt: Attempt, verdict: Verdict, delivered: work.Delivered | None, outcome: str
+    ) -> None:
+        answer = verdict.answer
+        attempts.remember(
+            self.store, attempt,
+            learnings=answer.learnings if answer else (),
+            error=verdict.message if outcome != "done" else "",
+            files=delivered.files if delivered else (),
+            approach=answer.summary if answer else "",
+            seconds=self.now() - attempt.started_at,
+        )  # fmt: skip
+
+    def sidecar(self, key: str) -> None:
+        """Copy a task's row and meta to `sidecar.json`, for people and scripts."""
+        task = tasks.get(self.store, key)
+        copy = {"task": task, "meta": jobs.meta(self.store, key)}
+        folder = self.home.task_folder(names.task_folder(key))
+        try:
+            work.write_sidecar(folder, msgspec.json.format(msgspec.json.encode(copy)))
+        except OSError as error:
+            self.log.warning("cannot write the sidecar of %s: %s", key, error)
+
+
+def ours(message: str) -> Verdict:
+    """The verdict when orch itself, not the agent, was at fault."""
+    return Verdict(ok=False, error=ErrorClass.INFRASTRUCTURE, message=message)
+
+
+def _outcome(verdict: Verdict, status: Status) -> str:
+    if status is Status.DONE:
+        return "done" if verdict.ok else "closed"
+    if verdict.ok:
+        return status.value if status is not Status.ROUTED else "in_progress"
+    if verdict.error in (ErrorClass.LOST, ErrorClass.CANCELLED):
+        return verdict.error.value
+    return "failed"

@@ -1,0 +1,12 @@
+"""The engine: every desk over one ledger."""
+
+from __future__ import annotations
+
+from services.engine.garbage import GarbageDesk
+
+
+class Engine(GarbageDesk):
+    """Decides what happens to tasks: ledger ← dispatch ← endings ← attempts ← the desks.
+
+    Each class on the way adds one concern; only `Ledger.write` changes the database.
+    """

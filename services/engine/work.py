@@ -1,0 +1,222 @@
+"""What is done aside for one attempt: worktree, launch, collecting, delivering. Slow, repeatable,
+and blind to the database: values come in, values go out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from orch import agents
+from orch.config.schema import AgentConfig, Config
+from orch.core import prompt
+from orch.errors import Refused, Unknown
+from orch.hosts import Host
+from orch.model import Attempt, ErrorClass, Task, Verdict
+from orch.paths import Home, data
+from orch.session.launch import Launch, Result, prepare
+from orch.tools import git
+
+TAIL_BYTES = 256 * 1024
+"""How much of the end of `terminal.log` is read for the answer."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt with all that the work on it needs."""
+
+    home: Home
+    host: Host
+    task: Task
+    attempt: Attempt
+    repo: Path
+    config: Config
+    known: prompt.Known
+    earlier_base: str = ""
+
+    @property
+    def run(self) -> str:
+        """The marker that every process of this attempt carries as `ORCH_RUN`."""
+        return run_marker(self.home, self.attempt)
+
+    @property
+    def folder(self) -> Path:
+        """The attempt's folder."""
+        return Path(self.attempt.folder)
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A worktree is ready: the commit that the branch started from."""
+
+    base: str
+
+
+class Delivered(msgspec.Struct, frozen=True, kw_only=True):
+    """What the attempt left on its branch."""
+
+    committed: bool
+    files: tuple[str, ...]
+    removed: bool
+
+
+def run_marker(home: Home, attempt: Attempt) -> str:
+    """The `ORCH_RUN` of an attempt: unique over homes, tasks and attempts."""
+    return f"{home.root}:{attempt.task}:{attempt.n}"
+
+
+def make_worktree(order: Order) -> Prepared:
+    """Make (or find) the attempt's worktree on the task's branch, from the fresh default branch."""
+    start = git.start(order.repo)
+    attempt = order.attempt
+    commit = git.fetch(order.repo, start.branch) if start.remote else start.commit
+    git.add_worktree(order.repo, Path(attempt.worktree), attempt.branch, commit)
+    return Prepared(base=attempt.base or order.earlier_base or commit)
+
+
+def launch(order: Order) -> None:
+    """Write the attempt's folder and start its session; does nothing when it runs or ran. Raises
+    `Refused` when the agent cannot be given this task."""
+    if order.host.finished(order.folder) is not None:
+        return
+    order.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    spec = order.config.agents.get(order.attempt.agent)
+    if spec is None:
+        raise Refused(f"there is no agent {order.attempt.agent} any more", "retry the task")
+    files = {
+        "prompt-sys.md": system_text(order.home),
+        "prompt-msg.md": prompt.message(order.task, order.known),
+    }
+    plan = agents.plan(order.attempt.agent, _spec(spec), _work(order))
+    for name, text in {**files, **plan.files}.items():
+        path = order.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    prepare(_launch(order, spec, plan))
+    order.host.start(order.attempt.session, order.folder, Path(order.attempt.worktree))
+
+
+def system_text(home: Home) -> str:
+    """The system prompt: `prompts/agent.md` of the home, else the shipped one."""
+    own = home.prompts / "agent.md"
+    return (own if own.is_file() else data("prompts") / "agent.md").read_text(encoding="utf-8")
+
+
+def timeout_of(config: Config, agent: AgentConfig | None, complexity: str) -> float:
+    """Seconds one attempt may take (0: no limit): the agent's, else the complexity's, else all."""
+    if agent is not None and agent.limits.timeout_seconds:
+        return float(agent.limits.timeout_seconds)
+    workflow = config.workflow
+    return float(workflow.timeout_by_complexity.get(complexity, workflow.timeout_seconds))
+
+
+def collect(order: Order) -> tuple[Verdict, Result | None]:
+    """Read what the run came to. Without a result the session was lost: that is the verdict."""
+    result = order.host.finished(order.folder)
+    if result is None:
+        return Verdict(ok=False, error=ErrorClass.LOST, message="the session ended unheard"), None
+    size = order.host.size(order.folder)
+    tail = order.host.read(order.folder, max(0, size - TAIL_BYTES), TAIL_BYTES)
+    spec = order.config.agents.get(order.attempt.agent)
+    protocol = spec.protocol if spec is not None else "command"
+    recorded = agents.Recorded(
+        result=agents.Ended(
+            ended_by=result.ended_by,
+            exit_code=result.exit_code,
+            signal=result.signal,
+            message=result.message,
+        ),
+        tail=agents.strip_ansi(tail.decode(errors="replace")),
+        output=result.answer_text,
+    )
+    return agents.verdict(protocol, recorded), result
+
+
+def deliver(order: Order, summary: str) -> Delivered:
+    """End what the attempt left running, then keep what it left in its worktree: committed on its
+    branch. A worktree in which nothing was changed is removed with its branch."""
+    order.host.sweep(order.run)
+    worktree, base, branch = Path(order.attempt.worktree), order.attempt.base, order.attempt.branch
+    if not worktree.is_dir():
+        stands = git.commit_of(order.repo, f"refs/heads/{branch}")
+        files = git.files_changed(order.repo, base, branch) if stands and base else ()
+        return Delivered(committed=False, files=files, removed=not stands)
+    identity = order.config.git.name or f"{order.attempt.agent}[bot]"
+    email = order.config.git.email or f"{order.attempt.agent}@orch.invalid"
+    text = prompt.commit_message(order.task, summary)
+    committed = git.commit_all(worktree, text, identity, email)
+    files = git.files_changed(worktree, base) if base else ()
+    return Delivered(committed=committed, files=files, removed=False)
+
+
+def tidy(order: Order) -> bool:
+    """Remove the worktree and branch of a task that changed nothing; True when removed."""
+    worktree = Path(order.attempt.worktree)
+    if git.commit_of(order.repo, f"refs/heads/{order.attempt.branch}") != order.attempt.base:
+        return False
+    git.remove_worktree(order.repo, worktree)
+    git.delete_branch(order.repo, order.attempt.branch, order.attempt.base)
+    return True
+
+
+def missing_tools(wanted: tuple[str, ...]) -> list[str]:
+    """Which of the programs are not on PATH."""
+    return [name for name in wanted if shutil.which(name) is None]
+
+
+def write_sidecar(folder: Path, text: bytes) -> None:
+    """Replace `sidecar.json`, atomically; a full disk is no reason to stop."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = folder / ".sidecar.json.new"
+    fresh.write_bytes(text)
+    fresh.replace(folder / "sidecar.json")
+
+
+def _spec(spec: AgentConfig) -> agents.AgentSpec:
+    return agents.AgentSpec(
+        protocol=spec.protocol, command=spec.command, env=spec.env, models=spec.models
+    )
+
+
+def _work(order: Order) -> agents.Work:
+    folder = order.folder
+    return agents.Work(
+        task=order.task.key,
+        attempt=order.attempt.n,
+        title=order.task.title,
+        body=order.task.body,
+        folder=str(folder),
+        worktree=order.attempt.worktree,
+        model=order.attempt.model,
+        run=order.run,
+    )
+
+
+def _launch(order: Order, spec: AgentConfig, plan: agents.Plan) -> Launch:
+    attempt, home = order.attempt, order.home
+    return Launch(
+        session=attempt.session,
+        task=attempt.task,
+        attempt=attempt.n,
+        run=order.run,
+        argv=plan.argv,
+        cwd=attempt.worktree,
+        env=agents.environment(dict(os.environ), plan.env),
+        folder=str(order.folder),
+        socket=str(home.session_socket(attempt.session)),
+        fence=attempt.fence,
+        agent=attempt.agent,
+        model=attempt.model,
+        protocol=plan.protocol,
+        nudges=(str(home.socket("capture", "nudge")), str(home.socket("engine", "nudge"))),
+        timeout_seconds=timeout_of(order.config, spec, order.task.complexity),
+        output_file=plan.env.get("ORCH_OUTPUT_FILE", ""),
+    )
+
+
+def confirmed_gone(host: Host, session: str) -> bool:
+    """Whether the session is certainly not there; False too when tmux cannot be asked."""
+    try:
+        return session not in host.alive()
+    except Unknown:
+        return False
