@@ -1,0 +1,128 @@
+"""Toy services that speak the lifeline's lines themselves; `TOY` names how they misbehave.
+
+crash-at-import · exit:N · never-ready · deaf (ignores STOP and SIGTERM) · hang (no heartbeat after
+READY) · busy (never reads) · slow-stop · children (leaves a grandchild and a daemon) · echo
+(answers on its `req` socket) · noisy · thread · repaired:PATH (works once PATH exists)
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def behaviours() -> set[str]:
+    """What `TOY` names, without the arguments."""
+    return {word.partition(":")[0] for word in os.environ.get("TOY", "").split(",") if word}
+
+
+def argument(name: str) -> str:
+    """The text after `name:` in `TOY`."""
+    for word in os.environ.get("TOY", "").split(","):
+        if word.startswith(f"{name}:"):
+            return word.partition(":")[2]
+    return ""
+
+
+class Toy:
+    """One toy: READY, a heartbeat often, STOP obeyed, gone when the lifeline ends."""
+
+    def __init__(self) -> None:
+        pairs = (item.split("=") for item in os.environ["ORCH_FDS"].split(","))
+        self.fds = {name: int(number) for name, number in pairs}
+        self.lifeline = socket.socket(fileno=self.fds["lifeline"])
+        self.how = behaviours()
+        self.beats = 0
+        self.stopping = False
+        self.req: socket.socket | None = None
+
+    def say(self, line: str) -> None:
+        """Send a line to orchd."""
+        self.lifeline.sendall(f"{line}\n".encode())
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        self.prepare()
+        self.note("started")
+        if "exit" in self.how:
+            sys.exit(int(argument("exit")))
+        if "never-ready" not in self.how:
+            self.say("READY")
+        if "hang" in self.how:
+            self.hang()
+        while self.turn():
+            pass
+        if "slow-stop" in self.how:
+            time.sleep(0.5)
+        self.note("stopped")
+
+    def prepare(self) -> None:
+        """Set up what the behaviours need."""
+        signal.signal(signal.SIGTERM, self.on_terminate)
+        if "req" in self.fds and "echo" in self.how:
+            self.req = socket.socket(fileno=self.fds["req"])
+        if "children" in self.how:
+            subprocess.Popen(["sleep", "1000"])
+            subprocess.Popen(["sleep", "1001"], start_new_session=True)
+        if "noisy" in self.how:
+            print("line on stdout", flush=True)
+            print("line on stderr", file=sys.stderr, flush=True)
+
+    def on_terminate(self, _number: int, _frame: object) -> None:
+        """SIGTERM: leave at the next turn, unless deaf."""
+        self.stopping = "deaf" not in self.how
+
+    def hang(self) -> None:
+        """Live on without a heartbeat."""
+        while True:
+            time.sleep(100)
+
+    def turn(self) -> bool:
+        """One round of the loop; False when it is time to leave."""
+        waiting = [self.lifeline] + ([self.req] if self.req else [])
+        ready, _, _ = select.select(waiting, [], [], 0.2)
+        if self.req in ready:
+            self.answer()
+        if self.lifeline in ready and not self.hear(self.lifeline.recv(65536)):
+            return False
+        self.beats += 1
+        self.say(f"HEARTBEAT {self.beats}")
+        return not self.stopping
+
+    def hear(self, data: bytes) -> bool:
+        """Obey what orchd says; False at the end of the lifeline."""
+        for line in data.decode().splitlines():
+            self.note(line)
+            if line == "STOP" and "deaf" not in self.how:
+                self.stopping = True
+        return bool(data)
+
+    def answer(self) -> None:
+        """Answer one connection on `req` with our pid."""
+        assert self.req is not None
+        connection, _ = self.req.accept()
+        connection.sendall(f"{os.getpid()}\n".encode())
+        connection.close()
+
+    def note(self, what: str) -> None:
+        """Append to the toy's diary, which tests read."""
+        diary = Path(os.environ["ORCH_HOME"]) / f"{os.environ['ORCH_SERVICE']}.diary"
+        with diary.open("a") as file:
+            file.write(f"{os.getpid()} {what}\n")
+
+
+def main() -> None:
+    """Run one toy."""
+    if "repaired" in behaviours() and not Path(argument("repaired")).exists():
+        sys.exit("not repaired yet")
+    Toy().run()
+
+
+if __name__ == "__main__":
+    main()
