@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 from functools import cache
 from typing import Any
 
@@ -12,6 +11,16 @@ import msgspec
 from msgspec import inspect as kinds
 
 from orch.config.expand import Lookup, Unset, expand, has_reference
+from orch.config.fit import (
+    bare_kind,
+    expected,
+    extra_of,
+    fault,
+    fields_of,
+    shape,
+    split_text,
+    typed,
+)
 from orch.config.schema import (
     GLOBAL_ONLY,
     INTERNAL,
@@ -81,9 +90,9 @@ def kind_of(key: str) -> kinds.Type:
     kind: kinds.Type = _schema()
     done = ""
     for part in split_key(key):
-        bare = _bare(kind)
+        bare = bare_kind(kind)
         if isinstance(bare, kinds.StructType):
-            known = _fields(bare)
+            known = fields_of(bare)
             path = f"{done}.{part}" if done else str(part)
             if part not in known or generic(path) in INTERNAL:
                 raise ValueError(_unknown(path, list(known), done))
@@ -93,7 +102,7 @@ def kind_of(key: str) -> kinds.Type:
         elif isinstance(bare, kinds.VarTupleType) and isinstance(part, int):
             kind = bare.item_type
         else:
-            raise ValueError(f"unknown key: {done} has no parts")
+            raise ValueError(f"unknown key: {done} has no parts")  # noqa: TRY004
         done = join_key(done, part)
     return kind
 
@@ -119,7 +128,7 @@ def generic(key: str) -> str:
 
 def is_secret(kind: kinds.Type) -> bool:
     """Whether values of this type are printed as `***`."""
-    return bool(_extra(kind).get("secret"))
+    return bool(extra_of(kind).get("secret"))
 
 
 class _Reader:
@@ -140,17 +149,17 @@ class _Reader:
 
     def value(self, node: Node, kind: kinds.Type, key: str, *, plain: bool = False) -> Any:
         """The value of a node. `plain`: text that may become any scalar (from a variable)."""
-        bare = _bare(kind)
+        bare = bare_kind(kind)
         if isinstance(bare, kinds.StructType | kinds.DictType):
             if isinstance(node, ScalarNode) and scalar(node) is None:
                 return {}
             if not isinstance(node, MappingNode):
-                return self.wrong(node, key, f"expected keys and values, got {_shape(node)}")
+                return self.wrong(node, key, f"expected keys and values, got {shape(node)}")
             return self.mapping(node, bare, key, line_of(node))
         if isinstance(bare, kinds.VarTupleType):
             return self.list(node, kind, bare, key)
         if not isinstance(node, ScalarNode):
-            return self.wrong(node, key, f"expected {_expected(kind)}, got {_shape(node)}")
+            return self.wrong(node, key, f"expected {expected(kind)}, got {shape(node)}")
         found = scalar(node)
         if isinstance(found, str) and has_reference(found):
             try:
@@ -158,7 +167,7 @@ class _Reader:
             except Unset as problem:
                 return self.wrong(node, key, str(problem))
         if plain and isinstance(found, str):
-            found = _typed(found, bare)
+            found = typed(found, bare)
         return self.leaf(node, found, kind, key)
 
     def mapping(self, node: MappingNode, kind: kinds.Type, key: str, line: int) -> dict[str, Any]:
@@ -168,11 +177,11 @@ class _Reader:
         if key:
             self.lines[key] = line
         for name_node, value_node in _pairs(node):
-            name = str(name_node.value) if isinstance(name_node, ScalarNode) else ""
-            path = join_key(key, name) if name else key
-            if not name:
-                self.wrong(name_node, key, f"expected a name, got {_shape(name_node)}")
+            if not isinstance(name_node, ScalarNode) or not name_node.value:
+                self.wrong(name_node, key, f"expected a name, got {shape(name_node)}")
                 continue
+            name = str(name_node.value)
+            path = join_key(key, name)
             if name in seen:
                 self.wrong(name_node, path, f"set twice (first on line {seen[name]})")
                 continue
@@ -204,7 +213,7 @@ class _Reader:
                 else (kind.value_type)
             )
         assert isinstance(kind, kinds.StructType)
-        known = _fields(kind)
+        known = fields_of(kind)
         if node.value not in known or generic(path) in INTERNAL:
             self.wrong(node, path, _unknown(path, list(known), key))
             return None
@@ -226,15 +235,15 @@ class _Reader:
                 items.append(self.value(item, bare.item_type, path))
             return _WRONG if any(item is _WRONG for item in items) else tuple(items)
         text = scalar(node) if isinstance(node, ScalarNode) else None
-        if not isinstance(text, str) or isinstance(_bare(bare.item_type), kinds.StructType):
-            return self.wrong(node, key, f"expected a list, got {_shape(node)}")
+        if not isinstance(text, str) or isinstance(bare_kind(bare.item_type), kinds.StructType):
+            return self.wrong(node, key, f"expected a list, got {shape(node)}")
         try:
             text = expand(text, self.lookup)
-            words = _split(text, kind)
+            words = split_text(text, kind)
         except (Unset, ValueError) as problem:
             return self.wrong(node, key, str(problem))
         read = [
-            self.leaf(node, _typed(word, _bare(bare.item_type)), bare.item_type, f"{key}[{n}]")
+            self.leaf(node, typed(word, bare_kind(bare.item_type)), bare.item_type, f"{key}[{n}]")
             for n, word in enumerate(words)
         ]
         return _WRONG if any(item is _WRONG for item in read) else tuple(read)
@@ -243,10 +252,10 @@ class _Reader:
         """A scalar against its type and bounds."""
         if _is_later(key, found):
             return self.wrong(node, key, f"this version of orch does not have {found} yet")
-        text = _problem(found, kind)
+        text = fault(found, kind)
         if text:
             return self.wrong(node, key, text)
-        return float(found) if isinstance(_bare(kind), kinds.FloatType) else found
+        return float(found) if isinstance(bare_kind(kind), kinds.FloatType) else found
 
     def jobs(self, node: Node, kind: kinds.Type) -> Any:
         """The list of jobs: a bad one becomes a job with a problem and disturbs no other."""
@@ -299,48 +308,6 @@ def _pairs(node: MappingNode) -> list[tuple[Node, Node]]:
     return own + [pair for pair in merged if str(pair[0].value) not in names]
 
 
-def _problem(found: Any, kind: kinds.Type) -> str:
-    """What is wrong with a scalar; '' when nothing is."""
-    bare = _bare(kind)
-    extra = _extra(kind)
-    choices = bare.values if isinstance(bare, kinds.LiteralType) else extra.get("choices", ())
-    got = "***" if extra.get("secret") else _shown(found)
-    if choices and (
-        found not in choices or isinstance(found, bool) != (choices[0] in (True, False))
-    ):
-        near = difflib.get_close_matches(str(found), [str(c) for c in choices], 1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        return f"expected {_expected(kind)}, got {got}{hint}"
-    if choices:
-        return ""
-    wanted = {
-        kinds.StrType: (str,),
-        kinds.BoolType: (bool,),
-        kinds.IntType: (int,),
-        kinds.FloatType: (int, float),
-    }[type(bare)]
-    if not isinstance(found, wanted) or (isinstance(found, bool) and bool not in wanted):
-        return f"expected {_expected(kind)}, got {_type_name(found)}"
-    if isinstance(bare, kinds.StrType):
-        return _text_problem(str(found), bare, extra, got)
-    low, high = getattr(bare, "ge", None), getattr(bare, "le", None)
-    if (low is not None and not found >= low) or (high is not None and not found <= high):
-        return f"expected {_expected(kind)} from {low:g} to {high:g}, got {got}"
-    return ""
-
-
-def _text_problem(found: str, bare: kinds.StrType, extra: dict[str, Any], got: str) -> str:
-    if "\x00" in found:
-        return "holds a zero byte"
-    if bare.min_length and len(found) < bare.min_length:
-        return "is empty"
-    if bare.max_length is not None and len(found) > bare.max_length:
-        return f"is longer than {bare.max_length} characters"
-    if bare.pattern and not re.search(bare.pattern, found):
-        return f"expected {extra['form']}, got {got}"
-    return ""
-
-
 def _is_later(key: str, found: Any) -> bool:
     path = generic(key)
     for pattern, values in LATER_VALUES.items():
@@ -363,79 +330,6 @@ def _unknown(path: str, known: list[str], section: str) -> str:
 def _all_keys() -> list[str]:
     """Every section's own name, for near misses across sections."""
     return [field.encode_name for field in _schema().fields]
-
-
-def _split(text: str, kind: kinds.Type) -> list[str]:
-    if _extra(kind).get("split") == "words":
-        try:
-            return shlex.split(text)
-        except ValueError as problem:
-            raise ValueError(f"cannot be split into words: {problem}") from None
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _typed(text: str, bare: kinds.Type) -> object:
-    """Text from a variable or a command line as the scalar its key asks for, if it can be."""
-    try:
-        if isinstance(bare, kinds.IntType):
-            return int(text)
-        if isinstance(bare, kinds.FloatType):
-            return float(text)
-    except ValueError:
-        return text
-    boolean = isinstance(bare, kinds.BoolType) or (
-        isinstance(bare, kinds.LiteralType) and isinstance(bare.values[0], bool)
-    )
-    if boolean and text.lower() in ("true", "yes", "on", "false", "no", "off"):
-        return text.lower() in ("true", "yes", "on")
-    return text
-
-
-def _expected(kind: kinds.Type) -> str:
-    bare = _bare(kind)
-    choices = (
-        bare.values if isinstance(bare, kinds.LiteralType) else _extra(kind).get("choices", ())
-    )
-    if choices:
-        return " or ".join(_shown(choice) for choice in choices)
-    return {
-        kinds.StrType: "str",
-        kinds.IntType: "int",
-        kinds.FloatType: "a number",
-        kinds.BoolType: "true or false",
-    }.get(type(bare), "a value")
-
-
-def _shape(node: Node) -> str:
-    if isinstance(node, MappingNode):
-        return "keys and values"
-    if isinstance(node, SequenceNode):
-        return "a list"
-    assert isinstance(node, ScalarNode)
-    return _type_name(scalar(node))
-
-
-def _type_name(found: object) -> str:
-    return "nothing" if found is None else type(found).__name__
-
-
-def _shown(found: object) -> str:
-    if isinstance(found, bool):
-        return "true" if found else "false"
-    text = str(found)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _bare(kind: kinds.Type) -> kinds.Type:
-    return _bare(kind.type) if isinstance(kind, kinds.Metadata) else kind
-
-
-def _extra(kind: kinds.Type) -> dict[str, Any]:
-    return (kind.extra or {}) if isinstance(kind, kinds.Metadata) else {}
-
-
-def _fields(kind: kinds.StructType) -> dict[str, kinds.Field]:
-    return {field.encode_name: field for field in kind.fields}
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -15,9 +15,24 @@ from orch.config.files import OLD_PROJECT_FILE, Stamp, find_project, project_fil
 from orch.config.layers import build, difference, pick
 from orch.config.schema import Config
 from orch.errors import ConfigError
-from orch.paths import Home
 
-__all__ = ["Loaded", "ProjectConfig", "difference", "explain", "find_project", "load", "slug_of"]
+__all__ = [
+    "Loaded",
+    "ProjectConfig",
+    "difference",
+    "explain",
+    "find_project",
+    "load",
+    "load_global",
+    "slug_of",
+]
+
+
+class Home(Protocol):
+    """What is asked of a home: `orch.paths.Home` has both files."""
+
+    config: Path
+    env: Path
 
 
 class ProjectConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +68,8 @@ def load(home: Home, last: Loaded | None = None) -> Loaded:
     problem. Raises `ConfigError`, one problem a line, when the global file is invalid.
     """
     files = {str(path): stamp(path) for path in (home.config, home.env)}
-    lookup = lookup_in(read_env(home.env))
     _refuse_emptied(home.config, files, last)
-    base = _read_global(home, lookup)
-    config, problems = build(base)
-    _raise_for(problems)
+    base, config, lookup = _global(home)
     registry = _Registry(base, config, lookup, last, files)
     for folder in config.projects:
         registry.add(folder)
@@ -68,6 +80,11 @@ def load(home: Home, last: Loaded | None = None) -> Loaded:
         hints=(*_agent_hints(config), *registry.hints),
         files=files,
     )
+
+
+def load_global(home: Home) -> Config:
+    """The global configuration alone. Raises `ConfigError` as `load` does."""
+    return _global(home)[1]
 
 
 def slug_of(home: Home, folder: Path | str) -> str:
@@ -91,10 +108,7 @@ def explain(home: Home, key: str, folder: Path | str | None = None) -> tuple[Any
     Values with parts are plain dicts and lists, secrets are `Secret`. With `folder`, the project
     that it lies in counts. Raises `NotFound` for an unknown key, `ConfigError` for an invalid file.
     """
-    lookup = lookup_in(read_env(home.env))
-    base = _read_global(home, lookup)
-    config, problems = build(base)
-    _raise_for(problems)
+    base, config, lookup = _global(home)
     sources = [(base, str(home.config))]
     file = None if folder is None else find_project(folder)
     if file is not None:
@@ -202,10 +216,13 @@ class _Registry:
         )
 
 
-def _read_global(home: Home, lookup: Lookup) -> Checked:
+def _global(home: Home) -> tuple[Checked, Config, Lookup]:
+    lookup = lookup_in(read_env(home.env))
     checked = read_file(home.config, lookup, project=False, name=home.config.name)
     _raise_for(checked.problems)
-    return checked
+    config, problems = build(checked)
+    _raise_for(problems)
+    return checked, config, lookup
 
 
 def _refuse_emptied(path: Path, files: dict[str, Stamp | None], last: Loaded | None) -> None:

@@ -194,17 +194,46 @@ PROJECT_ONLY = ("gh.repo",)
 """Keys that mean something in a project's `.orch.yml` alone."""
 
 LATER = frozenset(
-    """
-    workflow.auto_close workflow.auto_merge workflow.merge_method workflow.enable_review_agent
-    workflow.review_agent workflow.max_review_cycles workflow.review_owner
-    workflow.auto_create_followup_on_changes workflow.auto_close_task_on_approval
-    workflow.allowed_authors workflow.required_skills workflow.permissions
-    router.agent router.model router.timeout_seconds router.allowed_tools router.default_skills
-    model_map.review model_map.free prices budget engine.fallback_sync_interval
-    gh.api_url gh.transport gh.app gh.project_id gh.project_status_field_id
-    gh.project_status_map gh.backoff webhook web channels notifications hooks skills
-    jobs[].timeout_seconds jobs[].dir jobs[].command
-    """.split()
+    {
+        "workflow.auto_close",
+        "workflow.auto_merge",
+        "workflow.merge_method",
+        "workflow.enable_review_agent",
+        "workflow.review_agent",
+        "workflow.max_review_cycles",
+        "workflow.review_owner",
+        "workflow.auto_create_followup_on_changes",
+        "workflow.auto_close_task_on_approval",
+        "workflow.allowed_authors",
+        "workflow.required_skills",
+        "workflow.permissions",
+        "router.agent",
+        "router.model",
+        "router.timeout_seconds",
+        "router.allowed_tools",
+        "router.default_skills",
+        "model_map.review",
+        "model_map.free",
+        "prices",
+        "budget",
+        "engine.fallback_sync_interval",
+        "gh.api_url",
+        "gh.transport",
+        "gh.app",
+        "gh.project_id",
+        "gh.project_status_field_id",
+        "gh.project_status_map",
+        "gh.backoff",
+        "webhook",
+        "web",
+        "channels",
+        "notifications",
+        "hooks",
+        "skills",
+        "jobs[].timeout_seconds",
+        "jobs[].dir",
+        "jobs[].command",
+    }
 )
 """Keys of a later version; this one refuses them by name rather than ignore them."""
 

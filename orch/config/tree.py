@@ -8,7 +8,6 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-
 LARGEST = 1 << 20
 """The largest configuration file, in bytes."""
 
