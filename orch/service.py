@@ -1,0 +1,369 @@
+"""The frame of every long-lived process but orchd: one loop that answers, hears and ticks."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import math
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+import zmq
+
+from orch import __version__, log
+from orch.aside import Aside
+from orch.client import Client, configure, read_event
+from orch.desk import Desk, Handler, Later
+from orch.errors import OrchError, Unavailable
+from orch.lifeline import FDS_VARIABLE, Lifeline, handed
+from orch.marks import Timer, answers, every, marked, on
+from orch.messages import Message, Occurred, Ping, Pong, Request, encode
+from orch.paths import Home
+from orch.sockets import Listener
+
+__all__ = ["Later", "Service", "answers", "every", "on", "run"]
+
+R = TypeVar("R", bound=Message)
+T = TypeVar("T")
+
+BATCH = 64
+"""Messages taken from one socket before the others, and the timers, have their turn."""
+
+BEAT = 1.0
+"""Seconds between heartbeats."""
+
+EVENTS = 1000
+"""Events queued for a slow subscriber before it, alone, loses some."""
+
+REQUESTS = 64
+"""Requests, and replies, queued per client."""
+
+DATAGRAM = 65536
+
+
+class Service:
+    """Base of a service: subclass it, decorate methods, hand the class to `run`."""
+
+    name: ClassVar[str] = ""
+    aside_threads: ClassVar[int] = 4
+
+    def __init__(self, home: Home, name: str = "") -> None:
+        self.home = home
+        self.service = name or self.name or type(self).__name__.lower()
+        self.settings: Any = None
+        self.log = logging.getLogger(self.service)
+        self.seldom = log.Seldom(self.log)
+        self._handlers: dict[type[Message], Handler] = {}
+        self._hears: dict[type[Occurred], list[Callable[[Any], object]]] = {}
+        self._timers: list[Timer] = []
+        self._progress = 0
+        self._stopping = False
+        self._beat_due = 0.0
+        self._collect_marks()
+
+    # ---- for subclasses ----------------------------------------------------------------------
+
+    def setup(self) -> None:
+        """Open what the service needs; runs before READY, with the sockets already there."""
+
+    def teardown(self) -> None:
+        """Close what `setup` opened; runs once, after the last handler."""
+
+    def handle(self, request: Request[Any], handler: Handler) -> Message | Later:
+        """Run one handler; override it to put a transaction around every request."""
+        return handler(request)
+
+    def on_nudge(self, data: bytes) -> None:
+        """Hear a datagram that came to the nudge socket."""
+
+    def on_supervision(self, event: dict[str, Any]) -> None:
+        """Hear what orchd reports of the services (on the engine's lifeline only)."""
+
+    def publish(self, event: Occurred) -> None:
+        """Tell whoever subscribed. Never waits; a subscriber that is too slow misses it."""
+        topic = type(event).__name__.encode()
+        self._pub.send_multipart([topic, encode(event)], zmq.NOBLOCK)
+
+    def ask(self, request: Request[R], timeout: float = 2.0, to: str = "") -> R:
+        """Ask another service and wait, with the heart still beating; for short answers only."""
+        return self._client.ask(request, timeout=timeout, to=to)
+
+    def aside(
+        self,
+        work: Callable[[], T],
+        then: Callable[[T], object] | None = None,
+        failed: Callable[[Exception], object] | None = None,
+        timeout: float = 60.0,
+    ) -> None:
+        """Run slow work in a thread; `then(result)` or `failed(error)` runs in the loop.
+
+        Without `failed` an OrchError is logged and anything else is a bug. Past `timeout`
+        seconds it is given up with `Unavailable`. Raises `Refused` when too much waits.
+        """
+        self._aside.start(work, then, failed, timeout)
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have the loop run `call` soon; from any thread."""
+        self._aside.post(call)
+
+    def repeat(self, seconds: float, work: Callable[[], object]) -> None:
+        """Like `@every`, for a period that is known only at run time."""
+        self._timers.append(Timer(seconds, work, self.clock()))
+
+    def extend(self, seconds: float) -> None:
+        """Announce that the loop may be busy for `seconds`, so nobody takes it for hung."""
+        self._lifeline.extend(seconds)
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def clock(self) -> float:
+        """Seconds of the machine's monotonic clock."""
+        return time.monotonic()
+
+    def stop(self) -> None:
+        """Leave after the current handler; from any thread or signal handler."""
+        self._stopping = True
+        if hasattr(self, "_aside"):
+            self._aside.wake()
+
+    @answers(Ping)
+    def _pong(self, _request: Ping) -> Pong:
+        return Pong(self.service, __version__, os.getpid())
+
+    # ---- the loop ----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until stopped, by `stop`, by orchd, or by its end. Raises what a bug raises."""
+        self._open()
+        try:
+            self.setup()
+            self._lifeline.ready()
+            self._serve()
+        finally:
+            try:
+                self.teardown()
+            finally:
+                self._close()
+
+    def _serve(self) -> None:
+        while not self._stopping:
+            ready = self._poll()
+            for what in ready:
+                self._ready[what]()
+            self._run_all(self._aside.expire(self.clock()))
+            self._tick()
+
+    def _poll(self) -> list[Any]:
+        due = [timer.due for timer in self._timers] + [self._beat_due]
+        timeout = self._aside.next_timeout()
+        soonest = min(due if timeout is None else [*due, timeout])
+        wait = max(0, math.ceil((soonest - self.clock()) * 1000))
+        return [what for what, _ in self._poller.poll(wait)]
+
+    def _tick(self) -> None:
+        self._beat()
+        for timer in sorted(self._timers, key=lambda timer: timer.due):
+            now = self.clock()
+            if timer.due > now or self._stopping:
+                continue
+            timer.advance(now)
+            self._guard(timer.work)
+
+    def _beat(self) -> None:
+        self._progress += 1
+        if self.clock() >= self._beat_due:
+            self._beat_due = self.clock() + BEAT
+            self._lifeline.heartbeat(self._progress)
+
+    def _guard(self, work: Callable[..., object], *given: object) -> None:
+        """Run a handler that nobody waits for: an expected error is logged, a bug is raised."""
+        if self._stopping:
+            return
+        try:
+            work(*given)
+        except OrchError as error:
+            name = getattr(work, "__name__", "work")
+            fields = {"error": type(error).__name__, "hint": error.hint}
+            self.seldom.warning(f"{name} {type(error).__name__}", f"{name}: {error}", **fields)
+
+    def _run_all(self, calls: list[Callable[[], None]]) -> None:
+        for call in calls:
+            self._guard(call)
+
+    def _take_requests(self) -> None:
+        for _ in range(BATCH):
+            if self._stopping:
+                return
+            try:
+                frames = self._req.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._desk.take(frames)
+
+    def _send_reply(self, frames: list[bytes]) -> None:
+        try:
+            self._req.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            self.seldom.warning("reply", "dropped a reply: its client does not read")
+
+    def _take_events(self, sub: zmq.Socket[bytes], names: frozenset[bytes]) -> None:
+        for _ in range(BATCH):
+            try:
+                event = read_event(sub.recv_multipart(zmq.NOBLOCK), names)
+            except zmq.Again:
+                return
+            for method in self._hears[type(event)] if event is not None else ():
+                self._guard(method, event)
+
+    def _take_nudges(self) -> None:
+        for _ in range(BATCH):
+            try:
+                data = self._nudge.recv(DATAGRAM)
+            except (BlockingIOError, InterruptedError):
+                return
+            self._guard(self.on_nudge, data)
+
+    def _take_lines(self) -> None:
+        for line in self._lifeline.receive():
+            word, _, rest = line.partition(" ")
+            if word == "STOP":
+                self._stopping = True
+            elif word == "REOPEN":
+                log.reopen()
+            elif word == "EVENT":
+                self._hear_supervision(rest)
+        if self._lifeline.ended:
+            self._stopping = True
+
+    def _hear_supervision(self, text: str) -> None:
+        try:
+            event = msgspec.json.decode(text, type=dict[str, Any])
+        except msgspec.DecodeError:
+            self.seldom.warning("lifeline", "orchd said something that cannot be read")
+            return
+        self._guard(self.on_supervision, event)
+
+    def _while_asking(self) -> None:
+        """Between waits of a blocking `ask`: keep beating, and give up when we are to leave."""
+        self._beat()
+        self._take_lines()
+        if self._stopping:
+            raise Unavailable(f"{self.service} is stopping")
+
+    # ---- opening and closing -----------------------------------------------------------------
+
+    def _collect_marks(self) -> None:
+        for method, marks in marked(self):
+            for request in marks.answers:
+                if request in self._handlers:
+                    raise TypeError(f"{request.__name__} is answered twice")
+                self._handlers[request] = method
+            for event in marks.on:
+                self._hears.setdefault(event, []).append(method)
+            if marks.every:
+                self._timers.append(Timer(marks.every, method, self.clock()))
+
+    def _open(self) -> None:
+        fds = handed()
+        os.environ.pop(FDS_VARIABLE, None)
+        self._lifeline = Lifeline(fds.get("lifeline"))
+        self._listeners: list[Listener] = []
+        self._aside = Aside(threads=self.aside_threads)
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._client = Client(self.home, self._context, waiting=self._while_asking)
+        self._poller = zmq.Poller()
+        self._ready: dict[Any, Callable[[], None]] = {}
+        self._main = threading.current_thread() is threading.main_thread()
+        if self._main:
+            signal.set_wakeup_fd(self._aside.ring_fd, warn_on_full_buffer=False)
+        try:
+            self._open_sockets(fds)
+        except BaseException:
+            self._close()
+            raise
+
+    def _open_sockets(self, fds: dict[str, int]) -> None:
+        self._watch(self._aside.fileno(), lambda: self._run_all(self._aside.collect()))
+        if self._lifeline.supervised:
+            self._watch(self._lifeline.fileno(), self._take_lines)
+        self._pub = self._bind(zmq.PUB, "pub", fds, EVENTS)
+        self._req = self._bind(zmq.ROUTER, "req", fds, REQUESTS)
+        self._desk = Desk(self.service, self._handlers, self.handle, self._send_reply, self.seldom)
+        self._watch(self._req, self._take_requests)
+        if "nudge" in fds or type(self).on_nudge is not Service.on_nudge:
+            fd = self._listening("nudge", fds, socket.SOCK_DGRAM)
+            self._nudge = socket.socket(fileno=fd)
+            self._nudge.setblocking(False)
+            self._watch(fd, self._take_nudges)
+        for owner in sorted({event.owner for event in self._hears}):
+            self._listen_to(owner)
+
+    def _bind(self, kind: int, name: str, fds: dict[str, int], queue: int) -> zmq.Socket[bytes]:
+        fd = self._listening(name, fds, socket.SOCK_STREAM)
+        os.set_blocking(fd, False)
+        made: zmq.Socket[bytes] = self._context.socket(kind)
+        configure(made, queue)
+        made.setsockopt(zmq.USE_FD, fd)
+        made.bind(f"ipc://{self.home.socket(self.service, name)}")
+        return made
+
+    def _listening(self, name: str, fds: dict[str, int], kind: socket.SocketKind) -> int:
+        """The socket that orchd made, or, started by hand, one of our own."""
+        if name in fds:
+            os.set_inheritable(fds[name], False)
+            return fds[name]
+        listener = Listener(self.home.socket(self.service, name), kind)
+        self._listeners.append(listener)
+        return os.dup(listener.fileno())
+
+    def _listen_to(self, owner: str) -> None:
+        events = [event for event in self._hears if event.owner == owner]
+        names = frozenset(event.__name__.encode() for event in events)
+        sub: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
+        configure(sub, EVENTS)
+        for name in names:
+            sub.setsockopt(zmq.SUBSCRIBE, name)
+        sub.connect(f"ipc://{self.home.socket(owner, 'pub')}")
+        self._watch(sub, lambda: self._take_events(sub, names))
+
+    def _watch(self, what: Any, work: Callable[[], None]) -> None:
+        self._poller.register(what, zmq.POLLIN)
+        self._ready[what] = work
+
+    def _close(self) -> None:
+        if self._main:
+            signal.set_wakeup_fd(-1)
+        self._client.close()
+        self._context.destroy(linger=0)
+        for listener in self._listeners:
+            listener.close()
+        self._aside.close()
+        self._lifeline.close()
+
+
+def run(kind: type[Service]) -> int:
+    """Run a service as this process, in either spawn mode; returns the exit code."""
+    home = Home()
+    name = os.environ.get("ORCH_SERVICE", "")
+    service = kind(home, name)
+    log.setup(home, service.service, os.environ.get("ORCH_LOG_LEVEL", "info"))
+    faulthandler.enable(file=2, all_threads=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: service.stop())
+    try:
+        service.run()
+    except OrchError as error:
+        service.log.error(str(error), extra={"hint": error.hint})  # noqa: TRY400 (expected)
+        return error.exit_code
+    except Exception:
+        service.log.critical("crashed", exc_info=True)
+        return 1
+    return 0
