@@ -1,0 +1,130 @@
+"""Memory and idle CPU of everything that runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from tests.bench.peers import CHILD, ROOT
+from tests.bench.row import Row
+from tests.support.world import World
+
+IDLE_SECONDS = 60.0
+MIB = 1 << 20
+
+
+def rows() -> list[Row]:
+    """PSS of orchd and its services, of a session; CPU while nothing happens."""
+    world = World()
+    try:
+        world.up()
+        found = [*idle(world), session(world)]
+    finally:
+        world.close()
+    return found
+
+
+def idle(world: World) -> list[Row]:
+    """What orch takes while it has nothing to do."""
+    pids = {name: world.pid(name) for name in ("orchd", "engine", "scheduler", "capture")}
+    before = {name: cpu(pid) for name, pid in pids.items()}
+    began = time.monotonic()
+    time.sleep(IDLE_SECONDS)
+    spent = time.monotonic() - began
+    used = {name: (cpu(pid) - before[name]) / spent for name, pid in pids.items()}
+    total = pss(pids.values())
+    parts = ", ".join(f"{name} {pss([pid]) / MIB:.1f}" for name, pid in pids.items())
+    shares = ", ".join(f"{name} {share:.2%}" for name, share in used.items())
+    return [
+        Row(
+            figure="orchd, engine, scheduler, capture idle (PSS)",
+            value=f"{total / MIB:.1f} MiB",
+            target="28 MiB",
+            ok=total <= 28 * MIB,
+            beside=f"{parts}; 4 separate interpreters {separate(4) / MIB:.1f} MiB",
+        ),
+        Row(
+            figure=f"idle CPU of everything over {IDLE_SECONDS:.0f} s",
+            value=f"{sum(used.values()):.2%}",
+            target="0.5 % of one core",
+            ok=sum(used.values()) <= 0.005,
+            beside=shares,
+        ),
+        Row(
+            figure="idle CPU of orchd",
+            value=f"{used['orchd']:.2%}",
+            target="0.1 %",
+            ok=used["orchd"] <= 0.001,
+            beside="two comparable orchestrators 0.25 to 1 % (BENCH of their own)",
+        ),
+    ]
+
+
+def session(world: World) -> Row:
+    """What one running session takes beside its agent."""
+    task = world.add("sit", "say here", f"wait {world.root}/gate")
+    world.wait_for(task=task, status="in_progress")
+    world.until(lambda: world.log_of(task).exists(), "the log")
+    folder = str(world.log_of(task).parent)
+    found = [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if folder in (process.info["cmdline"] or []) and "orch.session" in process.info["cmdline"]
+    ]
+    taken = pss(found)
+    (world.root / "gate").touch()
+    return Row(
+        figure="memory of a running session (session process, PSS)",
+        value=f"{taken / MIB:.1f} MiB",
+        target="12 MiB",
+        ok=0 < taken <= 12 * MIB,
+        beside=f"a bare interpreter {bare() / MIB:.1f} MiB",
+    )
+
+
+def separate(count: int) -> int:
+    """PSS of so many interpreters with the same imports, each started on its own."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        ready = Path(folder) / "ready"
+        argv = [sys.executable, str(CHILD), str(ready)]
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        children = [subprocess.Popen(argv, env=env) for _ in range(count)]
+        try:
+            while not ready.exists() or len(ready.read_text().splitlines()) < count:
+                time.sleep(0.01)
+            return pss(child.pid for child in children)
+        finally:
+            for child in children:
+                child.kill()
+                child.wait()
+
+
+def bare() -> int:
+    """PSS of an interpreter that has imported nothing."""
+    code = "import signal, sys; print(1, flush=True); signal.pause()"
+    child = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        child.stdout.readline()
+        return pss([child.pid])
+    finally:
+        child.kill()
+        child.wait()
+
+
+def pss(pids: Iterable[int]) -> int:
+    """Proportional set size in bytes, summed."""
+    return sum(psutil.Process(pid).memory_full_info().pss for pid in pids)
+
+
+def cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used."""
+    used = psutil.Process(pid).cpu_times()
+    return float(used.user + used.system)
