@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from orch.session.launch import Result
@@ -11,23 +12,26 @@ class Host(Protocol):
     """A place where sessions run. Every method is safe from any thread, may take seconds, and
     raises `Unknown` when the truth cannot be found out: then nothing may be concluded."""
 
-    def start(self, session: str, folder: str, cwd: str) -> None:
+    def start(self, session: str, folder: Path, cwd: Path) -> None:
         """Run the attempt in `folder`, whose `launch.json` and `runner.sh` are written. A session
         of that name that runs this very folder is adopted. Raises `Refused`, `ToolFailed`."""
 
     def alive(self) -> dict[str, int]:
         """The sessions there are, each with its pane's pid."""
 
-    def stop(self, session: str, folder: str, reason: str = "") -> None:
-        """End the session and everything that belongs to it; returns when nothing is left."""
+    def stop(self, session: str, folder: Path, reason: str = "") -> None:
+        """End the session and everything that belongs to it; returns when nothing is left.
 
-    def size(self, folder: str) -> int:
+        A `folder` without a launch order stands for whatever the session runs.
+        """
+
+    def size(self, folder: Path) -> int:
         """Bytes of `terminal.log`; 0 while there is none."""
 
-    def read(self, folder: str, offset: int, limit: int) -> bytes:
+    def read(self, folder: Path, offset: int, limit: int) -> bytes:
         """At most `limit` bytes of `terminal.log` from `offset`; b'' past its end."""
 
-    def finished(self, folder: str) -> Result | None:
+    def finished(self, folder: Path) -> Result | None:
         """How the attempt ended; None while it has no `exit.txt`."""
 
     def send(self, session: str, text: str, submit: bool, key: str) -> tuple[str, str]:

@@ -37,15 +37,15 @@ class Local:
         self.home = home
         self.tmux = Tmux(home.tmux)
 
-    def start(self, session: str, folder: str, cwd: str) -> None:
+    def start(self, session: str, folder: Path, cwd: Path) -> None:
         """See `Host.start`. An ended attempt still leaving its pane is waited for."""
-        if (Path(folder) / EXIT).exists():
+        if (folder / EXIT).exists():
             return  # it has run already; it is never run twice
-        argv = ["/bin/sh", str(Path(folder) / RUNNER)]
+        argv = ["/bin/sh", str(folder / RUNNER)]
         deadline = time.monotonic() + HANDOVER_SECONDS
         while True:
             try:
-                self.tmux.new_session(session, argv, cwd)
+                self.tmux.new_session(session, argv, str(cwd))
             except ToolFailed as refused:
                 if "duplicate session" not in refused.message:
                     raise
@@ -64,35 +64,37 @@ class Local:
         """See `Host.alive`."""
         return self.tmux.sessions()
 
-    def stop(self, session: str, folder: str, reason: str = "") -> None:
+    def stop(self, session: str, folder: Path, reason: str = "") -> None:
         """See `Host.stop`: the session process is asked, then the pane killed, then all swept."""
         launch = read_launch(folder)
-        if self._asked_to_stop(session, reason or "stopped"):
+        if launch is None:
+            folder = self._folder(session) or folder
+            launch = read_launch(folder)
+        if self._runs(session, folder) and self._asked_to_stop(session, reason or "stopped"):
             self._wait_gone(session, folder, STOP_SECONDS)
         pane = self.alive().get(session)
-        if pane is not None and self._runs(session, folder):
+        if pane is not None and (launch is None or self._runs(session, folder)):
             self.tmux.kill_session(session)
             self._wait_gone(session, folder, STOP_SECONDS)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pane, signal.SIGKILL)
-        if launch:
-            left = self.sweep(launch.run)
-            if left:
-                raise Unknown(f"could not end the processes {left} of {session}")
+        left = self.sweep(launch.run) if launch else []
+        if left:
+            raise Unknown(f"could not end the processes {left} of {session}")
 
-    def size(self, folder: str) -> int:
+    def size(self, folder: Path) -> int:
         """See `Host.size`."""
         try:
-            return (Path(folder) / LOG).stat().st_size
+            return (folder / LOG).stat().st_size
         except FileNotFoundError:
             return 0
         except OSError as error:
             raise Unknown(f"cannot look at {folder}/{LOG}: {error.strerror}") from error
 
-    def read(self, folder: str, offset: int, limit: int) -> bytes:
+    def read(self, folder: Path, offset: int, limit: int) -> bytes:
         """See `Host.read`."""
         try:
-            with (Path(folder) / LOG).open("rb", buffering=0) as log:
+            with (folder / LOG).open("rb", buffering=0) as log:
                 log.seek(offset)
                 return log.read(limit) or b""
         except FileNotFoundError:
@@ -100,7 +102,7 @@ class Local:
         except OSError as error:
             raise Unknown(f"cannot read {folder}/{LOG}: {error.strerror}") from error
 
-    def finished(self, folder: str) -> Result | None:
+    def finished(self, folder: Path) -> Result | None:
         """See `Host.finished`."""
         return read_result(folder)
 
@@ -134,7 +136,7 @@ class Local:
             return False
         return True
 
-    def _wait_gone(self, session: str, folder: str, seconds: float) -> None:
+    def _wait_gone(self, session: str, folder: Path, seconds: float) -> None:
         """Until the attempt has its exit file, and its pane is gone, or the time is over."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -142,15 +144,22 @@ class Local:
                 return
             time.sleep(LOOK)
 
-    def _runs(self, session: str, folder: str) -> bool:
+    def _runs(self, session: str, folder: Path) -> bool:
         """Whether the pane of that name runs the attempt of this folder."""
+        return self._folder(session) == folder
+
+    def _folder(self, session: str) -> Path | None:
+        """The attempt's folder that the pane of that name runs; None without one."""
         pane = self.alive().get(session)
         if pane is None:
-            return False
+            return None
         try:
             words = psutil.Process(pane).cmdline()
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            return False
+            return None
         except psutil.Error as error:
             raise Unknown(f"cannot look at process {pane}: {error}") from error
-        return any(word in (folder, str(Path(folder) / RUNNER)) for word in words)
+        if not words:
+            return None
+        last = Path(words[-1])
+        return last.parent if last.name == RUNNER else last

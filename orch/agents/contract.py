@@ -1,0 +1,86 @@
+"""What the agents of all protocols share: what they are given, and what they hand back."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import field
+
+from orch.model import Value, Verdict
+
+
+class AgentSpec(Value, frozen=True, kw_only=True):
+    """An agent as configured (`agents.{name}`): `command` is an argv with placeholders."""
+
+    protocol: str = "command"
+    command: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
+
+
+class Work(Value, frozen=True, kw_only=True):
+    """One attempt's work. `folder` is the attempt's folder, `worktree` where the agent works,
+    `run` the marker of its processes; the prompts lie in the folder under `PROMPT`, `SYSTEM`."""
+
+    task: str
+    attempt: int
+    folder: str
+    worktree: str
+    run: str
+    title: str = ""
+    body: str = ""
+    model: str = ""
+
+
+PROMPT, SYSTEM, OUTPUT = "prompt-msg.md", "prompt-sys.md", "output.json"
+
+
+class Plan(Value, frozen=True, kw_only=True):
+    """How to run an agent: its argv, what is added to its environment, files to be written into
+    the attempt's folder first (relative name to text), and the session's protocol."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    files: dict[str, str] = field(default_factory=dict)
+    protocol: str = "command"
+
+
+class Ended(Value, frozen=True, kw_only=True):
+    """How a session ended: exit, timeout, cancelled, hangup or launch_failed."""
+
+    ended_by: str
+    exit_code: int | None = None
+    signal: int | None = None
+    message: str = ""
+
+
+class Recorded(Value, frozen=True, kw_only=True):
+    """A run to be judged: its end, the end of its output as plain text (`strip_ansi`), and what
+    the agent wrote to `ORCH_OUTPUT_FILE`."""
+
+    result: Ended
+    tail: str = ""
+    output: str = ""
+
+
+class Agent(Protocol):
+    """A protocol's side of orch, pure: how to start an agent, and what its run came to."""
+
+    def plan(self, spec: AgentSpec, work: Work) -> Plan:
+        """How to run it; raises `Refused` when this work cannot be given to it."""
+
+    def verdict(self, recorded: Recorded) -> Verdict:
+        """What a recorded run came to."""
+
+
+def variables(work: Work) -> dict[str, str]:
+    """The environment that tells an agent about its work."""
+    return {
+        "ORCH_TASK": work.task,
+        "ORCH_ATTEMPT": str(work.attempt),
+        "ORCH_ATTEMPT_DIR": work.folder,
+        "ORCH_PROMPT_FILE": f"{work.folder}/{PROMPT}",
+        "ORCH_SYSTEM_FILE": f"{work.folder}/{SYSTEM}",
+        "ORCH_OUTPUT_FILE": f"{work.folder}/{OUTPUT}",
+        "ORCH_RUN": work.run,
+    }
