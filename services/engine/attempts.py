@@ -112,7 +112,7 @@ class Attempts(Endings):
         if attempt.outcome:
             self._step(
                 attempt,
-                lambda: self.host.stop(attempt.session, order.folder),
+                lambda: self.host.stop(attempt.session, Path(attempt.folder)),
                 lambda _: self.finish(attempt, self._cancelled(attempt), None),
             )
         else:

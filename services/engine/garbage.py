@@ -35,7 +35,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     repos: dict[str, Path]
     tasks: tuple[Task, ...]
     open_sessions: frozenset[str]
-    past_sessions: frozenset[str]
+    past_sessions: dict[str, str]
     now: float
     dry_run: bool
 
@@ -48,12 +48,16 @@ class GarbageDesk(JobDesk):
         """Look (and remove) aside; the answer comes when it is done."""
         found, _ = tasks.page(self.store, limit=1_000_000)
         open_now = {one.session for one in attempts.open_ones(self.store)}
-        past = {one.session for one in attempts.sessions(self.store, "", 0.0, "")}
+        past = {
+            one.session: one.folder
+            for one in attempts.sessions(self.store, "", 0.0, "")
+            if one.session not in open_now
+        }
         scene = Scene(
             home=self.home, host=self.host,
             repos={slug: Path(p.path) for slug, p in self.loaded.projects.items()},
             tasks=tuple(found), open_sessions=frozenset(open_now),
-            past_sessions=frozenset(past - open_now), now=self.now(), dry_run=request.dry_run,
+            past_sessions=past, now=self.now(), dry_run=request.dry_run,
         )  # fmt: skip
         later = Later()
         self.aside(lambda: Garbage(tuple(sweep(scene))[:5000]), later, later, timeout=600.0)
@@ -80,7 +84,11 @@ def _sessions(scene: Scene) -> Iterator[Item]:
         if session not in scene.past_sessions:
             yield "session", session, "stays: orch did not start it"
             continue
-        yield "session", session, _do(scene, partial(scene.host.stop, session, Path("/nowhere")))
+        yield (
+            "session",
+            session,
+            _do(scene, partial(scene.host.stop, session, Path(scene.past_sessions[session]))),
+        )
 
 
 def _worktrees(scene: Scene) -> Iterator[Item]:

@@ -2,6 +2,7 @@
 
     do: say TEXT            print a line
     do: lines N             print N numbered lines
+    do: slow N MS           print N numbered lines, so many milliseconds apart
     do: write PATH TEXT     write a file in the worktree
     do: touch PATH          create an empty file anywhere
     do: wait PATH           wait until a file exists
@@ -9,6 +10,7 @@
     do: raw HEX             print bytes
     do: first CMD           do CMD in the first attempt only
     do: answer JSON         write the answer to ORCH_OUTPUT_FILE
+    do: count PATH          append one byte to a file
     do: exit CODE           leave
 """
 
@@ -38,6 +40,11 @@ def act(command: str) -> None:
     elif verb == "lines":
         for number in range(int(rest)):
             show(f"line {number} of {os.environ['ORCH_TASK']}")
+    elif verb == "slow":
+        count, pause = rest.split()
+        for number in range(int(count)):
+            show(f"slow line {number} of {os.environ['ORCH_TASK']}")
+            time.sleep(int(pause) / 1000)
     elif verb == "write":
         path, _, text = rest.partition(" ")
         Path(path).write_text(f"{text}\n")
@@ -54,6 +61,9 @@ def act(command: str) -> None:
             act(rest)
     elif verb == "answer":
         Path(os.environ["ORCH_OUTPUT_FILE"]).write_text(rest)
+    elif verb == "count":
+        with Path(rest).open("ab", buffering=0) as file:
+            file.write(b"x")
     elif verb == "exit":
         sys.exit(int(rest))
     else:

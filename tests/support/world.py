@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import psutil
 
@@ -113,6 +113,11 @@ class World:
 
     def up(self, *options: str) -> None:
         """Start orchd and wait until every service is ready."""
+        self.start(*options)
+        self.until(self.all_ready, "every service ready")
+
+    def start(self, *options: str) -> None:
+        """Start orchd, and do not wait."""
         log = (self.root / "orchd.out").open("ab")
         self.orchd = subprocess.Popen(
             [sys.executable, "-m", "orch.supervisor", *options],
@@ -123,7 +128,6 @@ class World:
             stderr=log,
         )
         log.close()
-        self.until(self.all_ready, "every service ready")
 
     def all_ready(self) -> bool:
         """Whether orchd answers and all of its services are ready."""
@@ -160,14 +164,14 @@ class World:
         assert ok is None or (ran.code == 0) is ok, f"orch {args}: {ran}\n{self.logs()}"
         return ran
 
-    def follow(self, *args: str) -> subprocess.Popen[str]:
-        """Start `orch ARGS` in the background; its output is read from `stdout`."""
+    def follow(self, *args: str, into: IO[str] | None = None) -> subprocess.Popen[str]:
+        """Start `orch ARGS` in the background; its output goes to a file, or to `stdout`."""
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "orch", *args],
             env=self.env,
             cwd=self.repo,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=into or subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
         )

@@ -1,0 +1,70 @@
+"""The engine is killed at every inner moment of an attempt: nobody can tell afterwards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orch.supervisor.roster import BUILT_IN
+from tests.support.world import World
+
+MOST = 60
+"""More moments than one task has; the test finds out how many there are."""
+
+
+@pytest.fixture
+def mortal(world: World) -> World:
+    """A world whose engine dies when told."""
+    here = world.root / "strike"
+    here.mkdir()
+    (here / "strike").write_text("0")
+    services = []
+    for entry in BUILT_IN.services:
+        row = {"name": entry.name, "module": entry.module, "sockets": entry.sockets}
+        if entry.name == "engine":
+            row |= {
+                "module": "tests.support.dying_engine",
+                "environment": {"ORCH_STRIKE": str(here)},
+            }
+        services.append(row)
+    plan = {"services": services, "limits": {"first_wait": 0.05, "crashes": 1000}}
+    (world.root / "roster.json").write_text(json.dumps(plan))
+    world.env["ORCH_ROSTER"] = str(world.root / "roster.json")
+    return world
+
+
+def moments(world: World) -> int:
+    """How many moments there have been so far."""
+    return (world.root / "strike" / "count").stat().st_size
+
+
+def one_task(world: World, ran: Path, title: str) -> dict:
+    """Add a task that tells how often it ran, and see it done."""
+    added = world.add(title, f"write done-{title}.txt {title}", "say hello", f"count {ran}")
+    return world.wait_for(task=added, status="done", seconds=60)
+
+
+@pytest.mark.timeout(900)
+def test_a_task_ends_as_if_nothing_had_happened_wherever_the_engine_dies(mortal: World):
+    mortal.up()
+    ran = mortal.root / "ran"
+    one_task(mortal, ran, "measure")
+    died = []
+    for step in range(1, MOST):
+        (mortal.root / "strike" / "died").unlink(missing_ok=True)
+        (mortal.root / "strike" / "strike").write_text(str(moments(mortal) + step))
+        task = one_task(mortal, ran, f"t{step}")
+        if not (mortal.root / "strike" / "died").exists():
+            break
+        died.append((mortal.root / "strike" / "died").read_text())
+        assert len(task["attempts"]) == 1, (died[-1], task)
+        log = Path(task["attempts"][0]["folder"]) / "terminal.log"
+        assert log.read_bytes() == b"hello\n", died[-1]
+        files = mortal.git("diff", "--name-only", f"main...{task['branch']}").split()
+        assert files == [f"done-t{step}.txt"], died[-1]
+    assert len(died) >= 12, died
+    phases = {word for word in ("prepare", "running", "collect", "deliver") for d in died if word in d}
+    assert phases == {"prepare", "running", "collect", "deliver"}, died
+    assert ran.stat().st_size == len(died) + 2, "an agent ran twice"
