@@ -31,7 +31,16 @@ from orch.config.schema import (
     JobConfig,
     JobTask,
 )
-from orch.config.tree import MappingNode, Node, ScalarNode, SequenceNode, line_of, scalar
+from orch.config.tree import (
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    line_of,
+    listed,
+    scalar,
+    written,
+)
 
 _WRONG: Any = object()
 """Stands for a value that could not be read; its problem is recorded."""
@@ -70,14 +79,16 @@ def check(root: MappingNode | None, file: str, lookup: Lookup, *, project: bool)
 def convert(text: str, key: str) -> object:
     """`text`, as typed on a command line, as the value that `key` takes in a file.
 
-    Raises `ValueError` with the problem. Whole sections have no text form.
+    A list may also be given as YAML in brackets. Raises `ValueError` with the problem.
     """
     kind = kind_of(key)
-    if isinstance(kind, kinds.StructType | kinds.DictType):
+    if isinstance(bare_kind(kind), kinds.StructType | kinds.DictType):
         raise ValueError("is a section: set the keys in it")  # noqa: TRY004
+    if isinstance(bare_kind(kind), kinds.VarTupleType) and text.startswith("["):
+        return listed(text)
     if has_reference(text):
         return text
-    node = ScalarNode("tag:yaml.org,2002:str", text, _no_mark(), _no_mark())
+    node = written(text)
     reader = _Reader("", lambda _name: None, project=False)
     value = reader.value(node, kind, key, plain=True)
     if reader.problems:
@@ -157,7 +168,7 @@ class _Reader:
                 return self.wrong(node, key, f"expected keys and values, got {shape(node)}")
             return self.mapping(node, bare, key, line_of(node))
         if isinstance(bare, kinds.VarTupleType):
-            return self.list(node, kind, bare, key)
+            return self.sequence(node, kind, bare, key)
         if not isinstance(node, ScalarNode):
             return self.wrong(node, key, f"expected {expected(kind)}, got {shape(node)}")
         found = scalar(node)
@@ -207,11 +218,8 @@ class _Reader:
             self.wrong(node, path, "this version of orch does not have it yet")
             return None
         if isinstance(kind, kinds.DictType):
-            return (
-                None
-                if self.leaf(node, node.value, kind.key_type, path) is _WRONG
-                else (kind.value_type)
-            )
+            named = self.leaf(node, node.value, kind.key_type, path) is not _WRONG
+            return kind.value_type if named else None
         assert isinstance(kind, kinds.StructType)
         known = fields_of(kind)
         if node.value not in known or generic(path) in INTERNAL:
@@ -225,7 +233,7 @@ class _Reader:
             return None
         return known[node.value].type
 
-    def list(self, node: Node, kind: kinds.Type, bare: kinds.VarTupleType, key: str) -> Any:
+    def sequence(self, node: Node, kind: kinds.Type, bare: kinds.VarTupleType, key: str) -> Any:
         """A YAML list, or text split at commas (a command: into words, as a shell does)."""
         if isinstance(node, SequenceNode):
             items = []
@@ -238,8 +246,7 @@ class _Reader:
         if not isinstance(text, str) or isinstance(bare_kind(bare.item_type), kinds.StructType):
             return self.wrong(node, key, f"expected a list, got {shape(node)}")
         try:
-            text = expand(text, self.lookup)
-            words = split_text(text, kind)
+            words = self.words(text, kind)
         except (Unset, ValueError) as problem:
             return self.wrong(node, key, str(problem))
         read = [
@@ -247,6 +254,12 @@ class _Reader:
             for n, word in enumerate(words)
         ]
         return _WRONG if any(item is _WRONG for item in read) else tuple(read)
+
+    def words(self, text: str, kind: kinds.Type) -> list[str]:
+        """The items that text stands for. A variable may hold several, but only one word."""
+        if extra_of(kind).get("split") == "words":
+            return [expand(word, self.lookup) for word in split_text(text, kind)]
+        return split_text(expand(text, self.lookup), kind)
 
     def leaf(self, node: Node, found: Any, kind: kinds.Type, key: str) -> Any:
         """A scalar against its type and bounds."""
@@ -294,7 +307,7 @@ def _bad_job(path: str, values: Any, problem: Problem) -> JobConfig:
 
 
 def _pairs(node: MappingNode) -> list[tuple[Node, Node]]:
-    """The pairs of a mapping, with `<<` merged in behind its own keys."""
+    """The pairs of a mapping; what `<<` merges in counts where it has no such key of its own."""
     own: list[tuple[Node, Node]] = []
     merged: list[tuple[Node, Node]] = []
     for name, value in node.value:
@@ -304,8 +317,12 @@ def _pairs(node: MappingNode) -> list[tuple[Node, Node]]:
         for source in value.value if isinstance(value, SequenceNode) else [value]:
             if isinstance(source, MappingNode):
                 merged += _pairs(source)
-    names = {str(name.value) for name, _ in own if isinstance(name, ScalarNode)}
-    return own + [pair for pair in merged if str(pair[0].value) not in names]
+    names = {str(name.value) for name, _ in own}
+    for name, value in merged:
+        if str(name.value) not in names:
+            names.add(str(name.value))
+            own.append((name, value))
+    return own
 
 
 def _is_later(key: str, found: Any) -> bool:
@@ -337,9 +354,3 @@ def _schema() -> kinds.StructType:
     kind = kinds.type_info(Config)
     assert isinstance(kind, kinds.StructType)
     return kind
-
-
-def _no_mark() -> Any:
-    import yaml  # noqa: PLC0415
-
-    return yaml.Mark("", 0, 0, 0, None, 0)

@@ -38,7 +38,7 @@ def fault(found: Any, kind: kinds.Type) -> str:
         return _text_fault(str(found), bare, extra, got)
     low, high = getattr(bare, "ge", None), getattr(bare, "le", None)
     if (low is not None and not found >= low) or (high is not None and not found <= high):
-        return f"expected {expected(kind)} from {low:g} to {high:g}, got {got}"
+        return f"expected {expected(kind)} from {low} to {high}, got {got}"
     return ""
 
 
@@ -55,6 +55,7 @@ def _text_fault(found: str, bare: kinds.StrType, extra: dict[str, Any], got: str
 
 
 def split_text(text: str, kind: kinds.Type) -> list[str]:
+    """Text as the items of a list: at commas, or a command into words as a shell would."""
     if extra_of(kind).get("split") == "words":
         try:
             return shlex.split(text)
@@ -81,6 +82,7 @@ def typed(text: str, bare: kinds.Type) -> object:
 
 
 def expected(kind: kinds.Type) -> str:
+    """What a scalar of this type looks like, for messages."""
     bare = bare_kind(kind)
     choices = (
         bare.values if isinstance(bare, kinds.LiteralType) else extra_of(kind).get("choices", ())
@@ -96,6 +98,7 @@ def expected(kind: kinds.Type) -> str:
 
 
 def shape(node: Node) -> str:
+    """What a node is, for messages."""
     if isinstance(node, MappingNode):
         return "keys and values"
     if isinstance(node, SequenceNode):
@@ -105,23 +108,28 @@ def shape(node: Node) -> str:
 
 
 def type_name(found: object) -> str:
+    """The type of a scalar, for messages."""
     return "nothing" if found is None else type(found).__name__
 
 
 def shown(found: object) -> str:
+    """A scalar as messages show it: on one line, not too long."""
     if isinstance(found, bool):
         return "true" if found else "false"
-    text = str(found)
+    text = " ".join(str(found).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def bare_kind(kind: kinds.Type) -> kinds.Type:
+    """A type without what is noted beside it."""
     return bare_kind(kind.type) if isinstance(kind, kinds.Metadata) else kind
 
 
 def extra_of(kind: kinds.Type) -> dict[str, Any]:
+    """What the schema notes beside a type: `choices`, `form`, `split`, `secret`."""
     return (kind.extra or {}) if isinstance(kind, kinds.Metadata) else {}
 
 
 def fields_of(kind: kinds.StructType) -> dict[str, kinds.Field]:
+    """A section's keys."""
     return {field.encode_name: field for field in kind.fields}

@@ -52,12 +52,14 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """All that the files say. `files` holds each file looked at, with None where there is none.
 
     `problems` are lines that name file, line and key; `hints` are advice, nothing is wrong.
+    `unread` holds the folders that are in `projects` of the file but not here, and why.
     """
 
     config: Config
     projects: dict[str, ProjectConfig]
     problems: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
+    unread: dict[str, str] = {}
     files: dict[str, Stamp | None] = {}
 
 
@@ -78,6 +80,7 @@ def load(home: Home, last: Loaded | None = None) -> Loaded:
         projects=registry.projects,
         problems=(*(str(job) for job in base.bad_jobs), *registry.problems),
         hints=(*_agent_hints(config), *registry.hints),
+        unread=registry.unread,
         files=files,
     )
 
@@ -144,6 +147,7 @@ class _Registry:
         self.projects: dict[str, ProjectConfig] = {}
         self.problems: list[str] = []
         self.hints: list[str] = []
+        self.unread: dict[str, str] = {}
 
     def add(self, entry: str) -> None:
         """Read one entry of `projects`; nothing it does is an error of the whole."""
@@ -186,8 +190,7 @@ class _Registry:
         line = self.base.lines.get(f"projects[{index}]", self.base.lines.get("projects", 1))
         problem = Problem(self.base.file, line, f"projects[{index}]", f"{entry}: {why}")
         self.problems.append(str(problem))
-        if path:
-            self._keep("", path, str(problem))
+        self._keep("", path or entry, str(problem))
 
     def _keep(self, slug: str, path: str, problem: str) -> None:
         """Enter a project that cannot be read now, as it was before, with the problem."""
@@ -203,6 +206,8 @@ class _Registry:
                     problem=problem,
                 )
             )
+        else:
+            self.unread[path] = problem
 
     def _enter(self, project: ProjectConfig) -> None:
         slug = project.slug
@@ -210,10 +215,11 @@ class _Registry:
         if other is None:
             self.projects[slug] = project
             return
-        self.problems.append(
+        self.unread[project.path] = (
             f"{project.path}: is called {slug} like {other.path}, which comes first: "
             "give one of them another gh.repo"
         )
+        self.problems.append(self.unread[project.path])
 
 
 def _global(home: Home) -> tuple[Checked, Config, Lookup]:

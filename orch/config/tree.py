@@ -27,8 +27,10 @@ __all__ = [
     "SequenceNode",
     "Unreadable",
     "line_of",
+    "listed",
     "parse",
     "scalar",
+    "written",
 ]
 
 
@@ -80,6 +82,23 @@ def scalar(node: ScalarNode) -> object:
         value: object = read(node)
     except ValueError:
         return str(node.value)
+    return value
+
+
+def written(text: str) -> ScalarNode:
+    """A scalar made of text that stands in no file."""
+    mark = yaml.Mark("", 0, 0, 0, None, 0)
+    return ScalarNode("tag:yaml.org,2002:str", text, mark, mark)
+
+
+def listed(text: str) -> list[Any]:
+    """A list written as YAML on one line. Raises `ValueError`."""
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        value = None
+    if not isinstance(value, list):
+        raise ValueError("is no list: write a, b or [a, b]")  # noqa: TRY004
     return value
 
 
