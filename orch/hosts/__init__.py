@@ -7,31 +7,34 @@ from typing import Protocol
 
 from orch.session.launch import Result
 
+Place = Path | str
+"""A folder, by its path."""
+
 
 class Host(Protocol):
     """A place where sessions run. Every method is safe from any thread, may take seconds, and
     raises `Unknown` when the truth cannot be found out: then nothing may be concluded."""
 
-    def start(self, session: str, folder: Path, cwd: Path) -> None:
+    def start(self, session: str, folder: Place, cwd: Place) -> None:
         """Run the attempt in `folder`, whose `launch.json` and `runner.sh` are written. A session
         of that name that runs this very folder is adopted. Raises `Refused`, `ToolFailed`."""
 
     def alive(self) -> dict[str, int]:
         """The sessions there are, each with its pane's pid."""
 
-    def stop(self, session: str, folder: Path, reason: str = "") -> None:
+    def stop(self, session: str, folder: Place, reason: str = "") -> None:
         """End the session and everything that belongs to it; returns when nothing is left.
 
         A `folder` without a launch order stands for whatever the session runs.
         """
 
-    def size(self, folder: Path) -> int:
+    def size(self, folder: Place) -> int:
         """Bytes of `terminal.log`; 0 while there is none."""
 
-    def read(self, folder: Path, offset: int, limit: int) -> bytes:
+    def read(self, folder: Place, offset: int, limit: int) -> bytes:
         """At most `limit` bytes of `terminal.log` from `offset`; b'' past its end."""
 
-    def finished(self, folder: Path) -> Result | None:
+    def finished(self, folder: Place) -> Result | None:
         """How the attempt ended; None while it has no `exit.txt`."""
 
     def send(self, session: str, text: str, submit: bool, key: str) -> tuple[str, str]:

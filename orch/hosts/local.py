@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from orch.errors import Refused, ToolFailed, Unknown
-from orch.hosts import wire
+from orch.hosts import Place, wire
 from orch.paths import Home
 from orch.session.launch import EXIT, LOG, RUNNER, Result, read_launch, read_result
 from orch.tools.process import end, marked
@@ -37,11 +37,11 @@ class Local:
         self.home = home
         self.tmux = Tmux(home.tmux)
 
-    def start(self, session: str, folder: Path, cwd: Path) -> None:
+    def start(self, session: str, folder: Place, cwd: Place) -> None:
         """See `Host.start`. An ended attempt still leaving its pane is waited for."""
-        if (folder / EXIT).exists():
+        if (Path(folder) / EXIT).exists():
             return  # it has run already; it is never run twice
-        argv = ["/bin/sh", str(folder / RUNNER)]
+        argv = ["/bin/sh", str(Path(folder) / RUNNER)]
         deadline = time.monotonic() + HANDOVER_SECONDS
         while True:
             try:
@@ -51,7 +51,7 @@ class Local:
                     raise
             else:
                 return
-            if self._runs(session, folder):
+            if self._runs(session, Path(folder)):
                 return
             if time.monotonic() > deadline:
                 raise Refused(
@@ -64,8 +64,9 @@ class Local:
         """See `Host.alive`."""
         return self.tmux.sessions()
 
-    def stop(self, session: str, folder: Path, reason: str = "") -> None:
+    def stop(self, session: str, folder: Place, reason: str = "") -> None:
         """See `Host.stop`: the session process is asked, then the pane killed, then all swept."""
+        folder = Path(folder)
         launch = read_launch(folder)
         if launch is None:
             folder = self._folder(session) or folder
@@ -82,19 +83,19 @@ class Local:
         if left:
             raise Unknown(f"could not end the processes {left} of {session}")
 
-    def size(self, folder: Path) -> int:
+    def size(self, folder: Place) -> int:
         """See `Host.size`."""
         try:
-            return (folder / LOG).stat().st_size
+            return (Path(folder) / LOG).stat().st_size
         except FileNotFoundError:
             return 0
         except OSError as error:
             raise Unknown(f"cannot look at {folder}/{LOG}: {error.strerror}") from error
 
-    def read(self, folder: Path, offset: int, limit: int) -> bytes:
+    def read(self, folder: Place, offset: int, limit: int) -> bytes:
         """See `Host.read`."""
         try:
-            with (folder / LOG).open("rb", buffering=0) as log:
+            with (Path(folder) / LOG).open("rb", buffering=0) as log:
                 log.seek(offset)
                 return log.read(limit) or b""
         except FileNotFoundError:
@@ -102,7 +103,7 @@ class Local:
         except OSError as error:
             raise Unknown(f"cannot read {folder}/{LOG}: {error.strerror}") from error
 
-    def finished(self, folder: Path) -> Result | None:
+    def finished(self, folder: Place) -> Result | None:
         """See `Host.finished`."""
         return read_result(folder)
 
