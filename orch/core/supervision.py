@@ -265,6 +265,7 @@ def _press(service: Service, at: _At) -> Stepped:
 
 def _hang(service: Service, at: _At) -> Stepped:
     what = "sends no heartbeat" if service.state is State.READY else "does not become ready"
+    answers = tuple(Answer(asker, f"{service.name} {what}") for asker in service.for_ready)
     report = Report("service_hung", {"service": service.name, "pid": service.pid, "reason": what})
     service = replace(
         service,
@@ -273,8 +274,9 @@ def _hang(service: Service, at: _At) -> Stepped:
         hung=True,
         deadline=at.now + at.limits.abort,
         last_error=what,
+        for_ready=(),
     )
-    return service, (Abort(), report)
+    return service, (Abort(), *answers, report)
 
 
 def _fall(service: Service, reason: str, at: _At) -> Stepped:

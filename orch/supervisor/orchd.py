@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import selectors
 import signal
@@ -37,7 +36,7 @@ from orch.core.supervised import (
 )
 from orch.errors import OrchError
 from orch.paths import Home
-from orch.supervisor import leftovers, logs, sockets, spawn
+from orch.supervisor import leftovers, logs, processes, sockets, spawn
 from orch.supervisor.child import Child
 from orch.supervisor.commands import Commands
 from orch.supervisor.desk import Desk
@@ -272,11 +271,11 @@ class Orchd:
                 child.send("STOP")
                 self._mind_waiting(child)
             case Terminate():
-                _signal(child.service.pid, signal.SIGTERM, signal.SIGCONT)
+                processes.signal_all(child.service.pid, signal.SIGTERM, signal.SIGCONT)
             case Abort():
-                _signal(child.service.pid, signal.SIGABRT, signal.SIGCONT)
+                processes.signal_all(child.service.pid, signal.SIGABRT, signal.SIGCONT)
             case Kill():
-                _signal_group(child.service.pid)
+                processes.kill_group(child.service.pid)
             case Answer(asker, error):
                 then = self._askers.pop(asker, None)
                 if then is not None:
@@ -391,29 +390,26 @@ class Orchd:
         ended = False
         for child in list(self.children.values()):
             pid = child.service.pid
-            if not pid or not _has_ended(pid):
+            if not pid or not processes.has_ended(pid):
                 continue
             self._listen(child)
             self._hang_up(child)
-            _signal_group(pid)
-            reason = self._reason(child, _collected(pid))
+            processes.kill_group(pid)
+            reason = processes.reason(processes.collected(pid), self._said(child))
             ended = True
             self.step(child.entry.name, Exited(reason))
         if ended:
             self._record()
 
-    def _reason(self, child: Child, status: int) -> str:
-        code = os.waitstatus_to_exitcode(status)
-        if code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        said = logs.last_line(self.home.raw_log(child.entry.name)) if code else ""
-        return f"exit status {code}" + (f": {said}" if said else "")
+    def _said(self, child: Child) -> str:
+        return logs.last_line(self.home.raw_log(child.entry.name))
 
     def _rotate(self) -> None:
         for name, child in self.children.items():
             if child.service.state not in ALIVE:
                 continue
             raw, structured = self.home.raw_log(name), self.home.log(name)
+            logs.bound(raw)
             lost = not raw.exists()
             if logs.rotate(raw) | logs.rotate(structured) | lost:
                 child.send("REOPEN")
@@ -425,33 +421,3 @@ class Orchd:
 
 def _only_wake(_number: int, _frame: object) -> None:
     """Signals are acted on in the loop, which the wakeup descriptor wakes."""
-
-
-def _signal(pid: int, *numbers: int) -> None:
-    for number in numbers:
-        try:
-            os.kill(pid, number)
-        except (ProcessLookupError, PermissionError):
-            return
-
-
-def _signal_group(pid: int) -> None:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        _signal(pid, signal.SIGKILL)
-
-
-def _has_ended(pid: int) -> bool:
-    try:
-        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, pid, flags) is not None
-    except ChildProcessError:
-        return True
-
-
-def _collected(pid: int) -> int:
-    try:
-        return os.waitpid(pid, 0)[1]
-    except ChildProcessError:
-        return 0
