@@ -1,0 +1,5 @@
+"""`python -m services.capture`: run the service by itself."""
+
+from services.capture import main
+
+main()

@@ -1,0 +1,294 @@
+"""The capture process: follows the logs of live sessions, answers for them, and types into them."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from orch.client import Client
+from orch.core.output import Pace, cut
+from orch.errors import Malformed, NotFound, OrchError, Unknown
+from orch.hosts.local import Local
+from orch.marks import Timer, answers, every, on
+from orch.messages import (
+    Delivered,
+    EffectDone,
+    EffectFailed,
+    EffectQueued,
+    Effects,
+    GetScreen,
+    ListSessions,
+    Message,
+    Output,
+    ReadOutput,
+    Request,
+    Screen,
+    SendInput,
+    SessionChanged,
+    Sessions,
+    TakeEffects,
+)
+from orch.model import Effect, Session
+from orch.service import Later, Service
+from services.capture.hands import deliver
+from services.capture.logs import Logs
+
+R = TypeVar("R", bound=Message)
+T = TypeVar("T")
+
+MOST_BYTES = 512 * 1024
+"""The most output in one reply."""
+
+LATELY = 300.0
+"""Seconds since which ended sessions are listed with the open ones."""
+
+STRANGER = 0.2
+"""Seconds between two questions for sessions that only a nudge told of."""
+
+MOST_TEXT = 256 * 1024
+"""The longest text typed at once, in characters."""
+
+HOUR = 3600.0
+
+
+class Nudge(msgspec.Struct):
+    """What a session process sends after it wrote to its log."""
+
+    session: str
+    size: int = 0
+    ended: bool = False
+
+
+class Engine:
+    """The engine as asked from threads: one question at a time."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._turn = threading.Lock()
+
+    def ask(self, request: Request[R]) -> R:
+        """The engine's answer; raises what the client raises."""
+        with self._turn:
+            return self._client.ask(request, timeout=2.0)
+
+    def close(self) -> None:
+        """Let go of the connection, unless a thread is still asking."""
+        if self._turn.acquire(timeout=0.1):
+            self._client.close()
+
+
+class Capture(Service):
+    """Follows logs, publishes, answers for sessions. Decides nothing: see core/output.py."""
+
+    name = "capture"
+    aside_threads = 6
+
+    def setup(self) -> None:
+        """Nothing is followed until the engine has said what there is."""
+        self.host = Local(self.home)
+        self.logs = Logs(self.host, self.publish)
+        self.engine = Engine(Client(self.home))
+        self._nudges = msgspec.msgpack.Decoder(Nudge)
+        self._pace = Pace()
+        self._alarm = Timer(HOUR, self.flush, math.inf)
+        self._timers.append(self._alarm)
+        self._asking: set[str] = set()
+        self._asked_at = -math.inf
+
+    def teardown(self) -> None:
+        """Close the connection to the engine."""
+        if hasattr(self, "engine"):
+            self.engine.close()
+
+    # ---- output ------------------------------------------------------------------------------
+
+    def on_nudge(self, data: bytes) -> None:
+        """A session wrote something."""
+        try:
+            nudge = self._nudges.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return
+        if self.logs.nudged(nudge.session):
+            self._plan()
+        elif self.clock() - self._asked_at > STRANGER:
+            self.refresh()
+
+    @on(SessionChanged)
+    @every(seconds=2)
+    def refresh(self, _event: SessionChanged | None = None) -> None:
+        """Ask the engine which sessions there are; without an answer those we know stay."""
+        self._asked_at = self.clock()
+        request = ListSessions(ended_since=self.now() - LATELY)
+        ask = partial(self.engine.ask, request)
+        self._alone("sessions", ask, self._learn, self.refresh)
+
+    @every(seconds=1)
+    def look(self) -> None:
+        """Find what lost nudges left."""
+        self.logs.look()
+        self._plan()
+
+    def flush(self) -> None:
+        """Publish what is new."""
+        began = self.clock()
+        self.logs.flush()
+        self._pace.published(began, self.clock())
+        self._alarm.due = math.inf
+        self._plan()
+
+    @answers(ReadOutput)
+    def read_output(self, request: ReadOutput) -> Output | Later:
+        """A range of a session's log, of this life or an earlier one."""
+        if request.offset < 0 or request.limit < 1:
+            raise Malformed(f"no range: {request.limit} bytes from {request.offset}")
+        known = self.logs.find(request.session, request.attempt)
+        if known is not None:
+            return self._output(known, request)
+        return self._later(lambda: self._output(self._locate(request), request))
+
+    @answers(GetScreen)
+    def get_screen(self, request: GetScreen) -> Later:
+        """The screen of a session, rendered beside the loop."""
+        known = self.logs.find(request.session)
+
+        def work() -> Screen:
+            from services.capture.screens import screen  # noqa: PLC0415 (heavy, seldom wanted)
+
+            return screen(self.host, known or self._locate(request), request.ansi)
+
+        return self._later(work)
+
+    # ---- input -------------------------------------------------------------------------------
+
+    @answers(SendInput)
+    def send_input(self, request: SendInput) -> Later:
+        """Type into a session; answered when it is known what became of it."""
+        if len(request.text) > MOST_TEXT:
+            raise Malformed(f"a text of {len(request.text)} characters is over {MOST_TEXT}")
+        known = self.logs.find(request.session)
+
+        def work() -> Delivered:
+            session = known or self._locate(request)
+            return deliver(self.host, session, request.text, request.submit, request.key)
+
+        return self._later(work)
+
+    @on(EffectQueued)
+    @every(seconds=3)
+    def take_effects(self, event: EffectQueued | None = None) -> None:
+        """Take the texts that the engine wants typed."""
+        if event is None or event.target == self.name:
+            request = TakeEffects(self.name, lease_seconds=60.0)
+            ask = partial(self.engine.ask, request)
+            self._alone("effects", ask, self._do_effects, self.take_effects)
+
+    def _do_effects(self, taken: Effects) -> None:
+        for effect in taken.effects:
+            self.aside(partial(self._do_effect, effect), failed=self._missed)
+
+    def _do_effect(self, effect: Effect) -> None:
+        """In a thread: do one effect and report it."""
+        report: EffectDone | EffectFailed
+        try:
+            done = self._typed(effect)
+        except (NotFound, Malformed) as error:
+            report = EffectFailed(effect.id, effect.fence, error.message)
+        else:
+            if done.state == "refused":
+                report = EffectFailed(effect.id, effect.fence, done.reason)
+            else:
+                result = {"state": done.state, "reason": done.reason}
+                report = EffectDone(effect.id, effect.fence, result)
+        self.engine.ask(report)
+
+    def _typed(self, effect: Effect) -> Delivered:
+        name, text = effect.payload.get("session"), effect.payload.get("text")
+        if effect.kind != "send" or not isinstance(name, str) or not isinstance(text, str):
+            raise Malformed(f"capture cannot do {effect.kind!r} with {sorted(effect.payload)}")
+        session = self._locate(SendInput(name, text))
+        submit = bool(effect.payload.get("submit", True))
+        return deliver(self.host, session, text, submit, effect.key)
+
+    # ---- in threads --------------------------------------------------------------------------
+
+    def _locate(self, request: ReadOutput | GetScreen | SendInput) -> Session:
+        """The session asked for, known to the engine if not to us. Raises `NotFound`."""
+        attempt = request.attempt if isinstance(request, ReadOutput) else 0
+        told = self.engine.ask(ListSessions(session=request.session, ended_since=0.0))
+        found = [one for one in told.sessions if one.session == request.session]
+        found = [one for one in found if attempt in (0, one.attempt)]
+        if not found:
+            which = f"attempt {attempt} of {request.session}" if attempt else request.session
+            raise NotFound(f"no session is called {which}", "`orch status` lists the open ones")
+        return max(found, key=lambda one: (one.started_at, one.attempt))
+
+    def _output(self, session: Session, request: ReadOutput) -> Output:
+        limit = min(request.limit, MOST_BYTES)
+        ended = session.ended or self._has_ended(session)
+        folder = Path(session.folder)
+        size = self.host.size(folder)
+        data = cut(self.host.read(folder, request.offset, limit + 1), limit)
+        size = max(size, request.offset + len(data)) if data else size
+        return Output(session.session, request.offset, data, size, ended, session.attempt)
+
+    def _has_ended(self, session: Session) -> bool:
+        try:
+            return self.host.finished(Path(session.folder)) is not None
+        except Unknown:
+            return False
+
+    # ---- in the loop -------------------------------------------------------------------------
+
+    def _learn(self, told: Sessions) -> None:
+        self.logs.learn(told.sessions)
+        self._plan()
+
+    def _plan(self) -> None:
+        """Have `flush` called as soon as the pace allows, if there is something to publish."""
+        if self.logs.waiting():
+            now = self.clock()
+            self._alarm.due = min(self._alarm.due, now + self._pace.wait(now))
+
+    def _later(self, work: Callable[[], Message]) -> Later:
+        later = Later()
+        self.aside(work, then=later, failed=later)
+        return later
+
+    def _alone(
+        self,
+        what: str,
+        work: Callable[[], T],
+        then: Callable[[T], object],
+        again: Callable[[], object],
+    ) -> None:
+        """Ask beside the loop, one question of each kind at a time; what rings meanwhile is
+        followed by one more. An engine that does not answer is asked again by the timer."""
+        if what in self._asking:
+            self._asking.add(f"{what} again")
+            return
+        self._asking.add(what)
+
+        def done(answer: T | None) -> None:
+            rang = f"{what} again" in self._asking
+            self._asking -= {what, f"{what} again"}
+            if answer is not None:
+                then(answer)
+                if rang:
+                    again()
+
+        def failed(error: Exception) -> None:
+            done(None)
+            self._missed(error)
+
+        self.aside(work, then=done, failed=failed)
+
+    def _missed(self, error: Exception) -> None:
+        if not isinstance(error, OrchError):
+            raise error
+        self.seldom.warning("engine", f"the engine was not reached: {error}")

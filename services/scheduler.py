@@ -1,0 +1,110 @@
+"""The scheduler process: fires jobs when their time comes; what is due: see core/schedule.py."""
+
+from __future__ import annotations
+
+from orch.core.schedule import Agenda, Firing, Key, key
+from orch.errors import OrchError, Unavailable
+from orch.marks import Timer, answers, every, on
+from orch.messages import FireJob, JobsChanged, ListJobs, PassRun, RunPass
+from orch.service import Service, run
+
+GLANCE = 30.0
+"""Seconds between two looks at the wall clock at least: it may jump, and machines sleep."""
+
+RETRY = 1.0
+"""Seconds until an engine that did not answer is asked again."""
+
+Fired = tuple[str, float, str]
+
+
+class Scheduler(Service):
+    """Fires jobs when their time comes; safe to repeat, for the engine fires a time only once."""
+
+    name = "scheduler"
+
+    def setup(self) -> None:
+        """Nothing is planned until the engine has said which jobs there are."""
+        self.agenda = Agenda()
+        self.loaded = False
+        self._problems: dict[Key, str] = {}
+        self._refusals: dict[Key, int] = {}
+        self._alarm = Timer(GLANCE, self.wake, self.clock())
+        self._timers.append(self._alarm)
+
+    @on(JobsChanged)
+    @every(seconds=60)
+    def reload(self, _event: JobsChanged | None = None) -> None:
+        """Ask which jobs there are, and plan the next time of each."""
+        self._load()
+        self._plan()
+
+    def wake(self) -> None:
+        """Fire what is due; sleep until the next time, or for a glance at the clock."""
+        try:
+            if not self.loaded:
+                self._load()
+            self._fire_due()
+        except Unavailable as error:
+            self._alarm.due = self.clock() + RETRY
+            self.seldom.warning("engine", f"jobs wait for the engine: {error}")
+        else:
+            self._plan()
+
+    @answers(RunPass)
+    def run_pass(self, _request: RunPass) -> PassRun:
+        """One pass now: ask for the jobs, fire what is due."""
+        self._load()
+        fired = self._fire_due()
+        self._plan()
+        return PassRun(tuple(fired))
+
+    def _load(self) -> None:
+        self.agenda.load(self.ask(ListJobs()).jobs, self.now())
+        self.loaded = True
+        for name, wrong in self.agenda.problems.items():
+            if self._problems.get(name) != wrong:
+                self.log.warning(f"job {name[1]} cannot run: {wrong}", extra={"project": name[0]})
+        self._problems = dict(self.agenda.problems)
+
+    def _fire_due(self) -> list[Fired]:
+        """Fire what is due, those last that got no answer before, so that none blocks another.
+
+        Raises `Unavailable` when the engine does not answer; what is left stays due.
+        """
+        due = self.agenda.due(self.now())
+        fired = []
+        for firing in sorted(due, key=lambda one: self._refusals.get(key(one.job), 0)):
+            fired.append(self._fire(firing))
+            self.agenda.settled(firing)
+            self._refusals.pop(key(firing.job), None)
+        return fired
+
+    def _fire(self, firing: Firing) -> Fired:
+        job, at = firing
+        try:
+            done = self.ask(FireJob(job.id, job.project, at))
+        except Unavailable:
+            self._refusals[key(job)] = self._refusals.get(key(job), 0) + 1
+            raise
+        except OrchError as error:
+            self.log.warning(f"job {job.id} was not fired: {error}", extra={"due": at})
+            return job.id, at, ""
+        self.log.info(
+            f"fired job {job.id}",
+            extra={"due": at, "task": done.task, "reason": done.reason},
+        )
+        return job.id, at, done.task
+
+    def _plan(self) -> None:
+        nearest = self.agenda.nearest()
+        wait = GLANCE if nearest is None else min(GLANCE, max(0.0, nearest - self.now()))
+        self._alarm.due = self.clock() + wait
+
+
+def main() -> None:
+    """Serve until stopped."""
+    raise SystemExit(run(Scheduler))
+
+
+if __name__ == "__main__":
+    main()
