@@ -592,7 +592,7 @@ def decode(data: bytes, base: type[Message], *, peer: str = __version__) -> Mess
         message: Message = decoder.decode(data)
     except KeyError as error:
         raise _strange(f"unknown message {error.args[0]!r}", peer) from None
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _strange(str(error), peer) from None
     return message
 

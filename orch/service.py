@@ -73,7 +73,7 @@ class Service:
         """Open what the service needs; runs before READY, with the sockets already there."""
 
     def teardown(self) -> None:
-        """Close what `setup` opened; runs once, after the last handler."""
+        """Close what `setup` opened; runs once, after the last handler, if `setup` succeeded."""
 
     def handle(self, request: Request[Any], handler: Handler) -> Message | Later:
         """Run one handler; override it to put a transaction around every request."""
@@ -145,13 +145,13 @@ class Service:
         self._open()
         try:
             self.setup()
-            self._lifeline.ready()
-            self._serve()
-        finally:
             try:
-                self.teardown()
+                self._lifeline.ready()
+                self._serve()
             finally:
-                self._close()
+                self.teardown()
+        finally:
+            self._close()
 
     def _serve(self) -> None:
         while not self._stopping:
