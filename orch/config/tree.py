@@ -29,6 +29,7 @@ __all__ = [
     "line_of",
     "listed",
     "parse",
+    "plain",
     "scalar",
     "written",
 ]
@@ -83,6 +84,20 @@ def scalar(node: ScalarNode) -> object:
     except ValueError:
         return str(node.value)
     return value
+
+
+def plain(node: Node) -> Any:
+    """A node as plain dicts, lists and scalars, variables as they are written."""
+    if isinstance(node, MappingNode):
+        return {plain(name): plain(value) for name, value in node.value if _names(name)}
+    if isinstance(node, SequenceNode):
+        return [plain(item) for item in node.value]
+    assert isinstance(node, ScalarNode)
+    return scalar(node)
+
+
+def _names(node: Node) -> bool:
+    return isinstance(node, ScalarNode)
 
 
 def written(text: str) -> ScalarNode:
