@@ -14,7 +14,7 @@ from orch.errors import Refused, ToolFailed, Unknown
 from orch.hosts import Place, wire
 from orch.paths import Home
 from orch.session.launch import EXIT, LOG, RUNNER, Result, read_launch, read_result
-from orch.tools.process import end, marked
+from orch.tools.process import end, marked, started
 from orch.tools.tmux import Tmux
 
 STOP_SECONDS = 9.0
@@ -22,6 +22,9 @@ STOP_SECONDS = 9.0
 
 INPUT_SECONDS = 20.0
 """How long typing may take until its truth is known."""
+
+OPENING_SECONDS = 2.0
+"""How long a session process may take to open its socket, or to answer on it."""
 
 HANDOVER_SECONDS = 5.0
 """How long an ended attempt's pane may take to leave its session's name to the next attempt."""
@@ -71,14 +74,9 @@ class Local:
         if launch is None:
             folder = self._folder(session) or folder
             launch = read_launch(folder)
-        if self._runs(session, folder) and self._asked_to_stop(session, reason or "stopped"):
-            self._wait_gone(session, folder, STOP_SECONDS)
         pane = self.alive().get(session)
         if pane is not None and (launch is None or self._runs(session, folder)):
-            self.tmux.kill_session(session)
-            self._wait_gone(session, folder, STOP_SECONDS)
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pane, signal.SIGKILL)
+            self._end(session, pane, reason or "stopped")
         left = self.sweep(launch.run) if launch else []
         if left:
             raise Unknown(f"could not end the processes {left} of {session}")
@@ -130,20 +128,30 @@ class Local:
             left = end(found)
         return left
 
-    def _asked_to_stop(self, session: str, reason: str) -> bool:
-        try:
-            wire.ask(self.home.session_socket(session), {"type": "stop", "reason": reason}, 2.0)
-        except (wire.Deaf, Unknown):
-            return False
-        return True
+    def _end(self, session: str, pane: int, reason: str) -> None:
+        """End a pane's process: ask it, close its terminal, kill it, each with time to obey."""
+        born = started(pane)
+        if self._asked_to_stop(session, pane, reason) and _left(pane, born, STOP_SECONDS):
+            return
+        self.tmux.kill_session(session)
+        if not _left(pane, born, STOP_SECONDS):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pane, signal.SIGKILL)
 
-    def _wait_gone(self, session: str, folder: Path, seconds: float) -> None:
-        """Until the attempt has its exit file, and its pane is gone, or the time is over."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if not self._runs(session, folder):
-                return
-            time.sleep(LOOK)
+    def _asked_to_stop(self, session: str, pane: int, reason: str) -> bool:
+        """Ask the session process, which may be about to open its socket; false if it is deaf."""
+        request = {"type": "stop", "reason": reason}
+        deadline = time.monotonic() + OPENING_SECONDS
+        while time.monotonic() < deadline and started(pane) is not None:
+            try:
+                wire.ask(self.home.session_socket(session), request, OPENING_SECONDS)
+            except wire.Deaf:
+                time.sleep(LOOK)
+            except Unknown:
+                return False
+            else:
+                return True
+        return False
 
     def _runs(self, session: str, folder: Path) -> bool:
         """Whether the pane of that name runs the attempt of this folder."""
@@ -164,3 +172,13 @@ class Local:
             return None
         last = Path(words[-1])
         return last.parent if last.name == RUNNER else last
+
+
+def _left(pid: int, born: float | None, seconds: float) -> bool:
+    """Whether a process has left, waiting so long for it."""
+    deadline = time.monotonic() + seconds
+    while born is not None and started(pid) == born:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK)
+    return True
