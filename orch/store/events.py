@@ -8,7 +8,7 @@ from orch.model import Event
 from orch.store.db import Store, packed, unpacked
 
 
-def append(store: Store, at: float, name: str, task: str = "", **data: Any) -> None:
+def append(store: Store, at: float, name: str, task: str = "", /, **data: Any) -> None:
     """Append an event. Called inside the transaction that makes the change."""
     store.execute(
         "INSERT INTO events (at, name, task, data) VALUES (?, ?, ?, ?)",

@@ -13,8 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import setproctitle
-
 from orch import __version__, log
 from orch.core.supervised import Start
 from orch.errors import OrchError, Refused
@@ -137,7 +135,7 @@ def _make_home(home: Home) -> None:
 
 def _orchd(home: Home, mode: spawn.Mode, lock: int) -> Orchd:
     """orchd with everything imported that children share, and nothing running yet."""
-    setproctitle.setproctitle("orchd")
+    setproctitle.setproctitle(f"orchd {home.root}")
     watch = Watch(roster.sources(home), lambda: roster.planned(home), roster.usual())
     failed = spawn.preload(watch.plan.modules()) if mode is spawn.Mode.FORK else {}
     orchd = Orchd(home, mode, watch, lock, Notifier())

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import msgspec
-from setproctitle import setproctitle
 
 FIRST_FD = 3
 """Where the descriptors handed to a child begin; the lifeline is the first."""
@@ -104,6 +103,14 @@ def command(module: str) -> list[str]:
     return [sys.executable, "-I", "-u", "-X", "faulthandler", "-m", module]
 
 
+def title(text: str) -> None:
+    """Name this process in `ps`, leaving the environment that others see as it was."""
+    os.environ.setdefault("SPT_NOENV", "1")
+    import setproctitle  # noqa: PLC0415 - it takes the variable into account when it is loaded
+
+    setproctitle.setproctitle(text)
+
+
 def examine(arguments: list[str]) -> subprocess.Popen[bytes]:
     """Run a program whose output is read from the returned object's `stdout`; raises OSError."""
     return subprocess.Popen(
@@ -136,7 +143,7 @@ def _be_child(order: Order, mode: Mode, parent: int) -> NoReturn:
 
 def _run(order: Order) -> int:
     """Run the service's `main` in this forked process; its exit status."""
-    setproctitle(f"orch-{order.name}")
+    setproctitle(f"orch-{order.name} {os.environ.get('ORCH_HOME', '')}".rstrip())
     sys.argv = [f"orch-{order.name}"]
     random.seed()
     for stream in (sys.stdout, sys.stderr):

@@ -102,7 +102,7 @@ class Ledger(Service):
                 outbox.keep_reply(self.store, key, encode(reply), self.now())
         return reply
 
-    def event(self, name: str, task: str = "", **data: Any) -> None:
+    def event(self, name: str, task: str = "", /, **data: Any) -> None:
         """Append to the events log, inside the transaction of the change."""
         events.append(self.store, self.now(), name, task, **data)
 

@@ -306,6 +306,7 @@ class World:
             except ProcessLookupError:
                 continue
         if self.orchd is not None:
+            self.orchd.kill()
             self.orchd.wait(30)
         shutil.rmtree(self.root, ignore_errors=True)
 
