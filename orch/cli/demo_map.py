@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,9 @@ from orch.errors import OrchError
 from orch.model import Session
 from orch.paths import Home
 from orch.tools.tmux import Tmux
+
+BEGIN_SECONDS = 0.5
+"""How long to wait for a process that is about to start."""
 
 
 def process_map(home: Home, session: Session) -> str:
@@ -32,18 +36,26 @@ def _tmux_pid(home: Home) -> int:
 
 
 def _session_pid(folder: Path) -> int:
-    try:
-        found = msgspec.json.decode((folder / "session.json").read_bytes())
-        return int(found["pid"])
-    except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
-        return 0
+    """The pid that the session process notes first of all; waits a moment for it."""
+    deadline = time.monotonic() + BEGIN_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            return int(msgspec.json.decode((folder / "session.json").read_bytes())["pid"])
+        except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+            time.sleep(0.005)
+    return 0
 
 
 def _child_of(pid: int) -> int:
     import psutil  # noqa: PLC0415 - slow to import
 
-    try:
-        children = psutil.Process(pid).children() if pid else []
-    except psutil.Error:
-        return 0
-    return children[0].pid if children else 0
+    deadline = time.monotonic() + BEGIN_SECONDS
+    while pid and time.monotonic() < deadline:
+        try:
+            children = psutil.Process(pid).children()
+        except psutil.Error:
+            break
+        if children:
+            return children[0].pid
+        time.sleep(0.005)
+    return 0
