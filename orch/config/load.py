@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ import msgspec
 from orch.config.check import Checked, Problem
 from orch.config.expand import Lookup, lookup_in, read_env
 from orch.config.files import OLD_PROJECT_FILE, Stamp, find_project, project_file, read_file, stamp
-from orch.config.layers import build, difference, pick
+from orch.config.layers import build, difference, pick, plain
 from orch.config.schema import Config
 from orch.errors import ConfigError
 
@@ -21,6 +22,7 @@ __all__ = [
     "ProjectConfig",
     "difference",
     "explain",
+    "explain_all",
     "find_project",
     "load",
     "load_global",
@@ -111,21 +113,32 @@ def explain(home: Home, key: str, folder: Path | str | None = None) -> tuple[Any
     Values with parts are plain dicts and lists, secrets are `Secret`. With `folder`, the project
     that it lies in counts. Raises `NotFound` for an unknown key, `ConfigError` for an invalid file.
     """
-    base, config, lookup = _global(home)
-    sources = [(base, str(home.config))]
-    file = None if folder is None else find_project(folder)
-    if file is not None:
-        over = read_file(file, lookup, project=True)
-        _raise_for(over.problems)
-        config, problems = build(base, over)
-        _raise_for(problems)
-        inherited = [] if key.startswith("jobs") else sources
-        sources = [(over, str(file)), *inherited]
+    config, sources = _layered(home, folder)
     value = pick(config, key)
+    if len(sources) > 1 and re.match(r"jobs\b", key):
+        sources = sources[:1]  # jobs are not inherited
     for checked, name in sources:
         if key in checked.lines:
             return value, name, checked.lines[key]
     return value, "", 0
+
+
+def explain_all(home: Home, folder: Path | str | None = None) -> dict[str, Any]:
+    """Every section's values in the form of `explain`."""
+    return plain(_layered(home, folder)[0])
+
+
+def _layered(home: Home, folder: Path | str | None) -> tuple[Config, list[tuple[Checked, str]]]:
+    """The configuration that holds in a folder, and its files, the stronger first."""
+    base, config, lookup = _global(home)
+    file = None if folder is None else find_project(folder)
+    if file is None:
+        return config, [(base, str(home.config))]
+    over = read_file(file, lookup, project=True)
+    _raise_for(over.problems)
+    config, problems = build(base, over)
+    _raise_for(problems)
+    return config, [(over, str(file)), (base, str(home.config))]
 
 
 class _Registry:
