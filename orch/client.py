@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 import os
 import time
@@ -17,8 +19,8 @@ from orch import __version__
 from orch.errors import Malformed, NotRunning, OrchError, Unavailable
 from orch.messages import (
     MAX_BYTES,
+    Envelope,
     Failed,
-    Header,
     Message,
     Occurred,
     Request,
@@ -42,8 +44,12 @@ SLICE = 0.25
 MAX_EVENTS = 1000
 """Events queued for a subscriber, and handed out by one `Subscription.poll`."""
 
-_header = msgspec.msgpack.Encoder()
-_reply_header = msgspec.msgpack.Decoder(Header)
+MAX_FRAME = MAX_BYTES + 1024
+"""The longest frame a socket takes, in bytes: a message and its envelope."""
+
+_NOWAIT = int(zmq.NOBLOCK)
+_encoder = msgspec.msgpack.Encoder()
+_envelope = msgspec.msgpack.Decoder(Envelope)
 _replies: dict[type[Message], type[Message]] = {}
 
 
@@ -61,6 +67,9 @@ class Client:
         self._own = context is None
         self._waiting = waiting
         self._dealers: dict[str, zmq.Socket[bytes]] = {}
+        self._waits: dict[zmq.Socket[bytes], int] = {}
+        self._nonce = os.urandom(12)
+        self._counter = itertools.count(1)
 
     def __enter__(self) -> Client:
         return self
@@ -78,10 +87,10 @@ class Client:
         if not service or service == "orchd":
             raise Malformed(f"{type(request).__name__} goes to {service or 'a service to name'}")
         deadline = time.monotonic() + timeout
-        header = Header(os.urandom(16), __version__, deadline)
-        frames = [_header.encode(header), encode(keyed(request))]
-        seen, body = self._exchange(service, header.id, frames, deadline)
-        reply = decode(body, Message, peer=seen.version)
+        ident = self._nonce + next(self._counter).to_bytes(8, "big")
+        frame = _encoder.encode(Envelope(ident, __version__, deadline, encode(keyed(request))))
+        answer = self._exchange(service, ident, frame, deadline)
+        reply = decode(answer.body, Message, peer=answer.version)
         if isinstance(reply, Failed):
             raise raised(reply)
         if type(reply) is not _promised(type(request)):
@@ -99,18 +108,17 @@ class Client:
         for dealer in self._dealers.values():
             dealer.close(linger=0)
         self._dealers.clear()
+        self._waits.clear()
         if self._own and self._context is not None:
             self._context.destroy(linger=0)
             self._context = None
 
-    def _exchange(
-        self, service: str, ident: bytes, frames: list[bytes], deadline: float
-    ) -> tuple[Header, bytes]:
+    def _exchange(self, service: str, ident: bytes, frame: bytes, deadline: float) -> Envelope:
         dealer = self._dealer(service)
         pause, sent = FIRST_TRY, False
         while (now := time.monotonic()) < deadline:
             until = min(deadline, now + pause)
-            if not self._send(dealer, frames, until):
+            if not self._send(dealer, frame, until):
                 self._check_running(service)
                 continue
             sent = True
@@ -121,37 +129,33 @@ class Client:
         state = "did not answer in time" if sent else "could not be reached in time"
         raise Unavailable(f"{service} {state}", "`orch status` shows how it is")
 
-    def _send(self, dealer: zmq.Socket[bytes], frames: list[bytes], until: float) -> bool:
+    def _send(self, dealer: zmq.Socket[bytes], frame: bytes, until: float) -> bool:
+        """Send at once, or as soon as there is a connection; False if there is none in time."""
         try:
-            dealer.send_multipart(frames, zmq.NOBLOCK, copy=True)
+            dealer.send(frame, _NOWAIT)
         except zmq.Again:
-            return self._send_connected(dealer, frames, until)
+            while (left := until - time.monotonic()) > 0:
+                if dealer.poll(_milliseconds(min(left, SLICE)), zmq.POLLOUT):
+                    return self._send(dealer, frame, until)
+                self._idle()
+            return False
         return True
 
-    def _send_connected(self, dealer: zmq.Socket[bytes], frames: list[bytes], until: float) -> bool:
+    def _receive(self, dealer: zmq.Socket[bytes], ident: bytes, until: float) -> Envelope | None:
+        """The reply to `ident`; whatever else comes, late replies to earlier tries, is dropped."""
         while (left := until - time.monotonic()) > 0:
-            dealer.setsockopt(zmq.SNDTIMEO, _milliseconds(min(left, SLICE)))
-            try:
-                dealer.send_multipart(frames, copy=True)
-            except zmq.Again:
-                self._idle()
-            else:
-                return True
-        return False
-
-    def _receive(
-        self, dealer: zmq.Socket[bytes], ident: bytes, until: float
-    ) -> tuple[Header, bytes] | None:
-        while (left := until - time.monotonic()) > 0:
-            dealer.setsockopt(zmq.RCVTIMEO, _milliseconds(min(left, SLICE)))
+            wait = _milliseconds(min(left, SLICE))
+            if wait != self._waits.get(dealer):
+                self._waits[dealer] = wait
+                dealer.setsockopt(zmq.RCVTIMEO, wait)
             try:
                 frames = dealer.recv_multipart()
             except zmq.Again:
                 self._idle()
                 continue
-            header = _read_header(frames)
-            if header is not None and header.id == ident:
-                return header, frames[1]
+            answer = open_envelope(frames[0])
+            if answer is not None and answer.id == ident:
+                return answer
         return None
 
     def _idle(self) -> None:
@@ -189,11 +193,10 @@ class Subscription:
     def __init__(
         self, home: Home, context: zmq.Context[Any], events: tuple[type[Occurred], ...]
     ) -> None:
-        self._names = frozenset(event.__name__.encode() for event in events)
         self.socket: zmq.Socket[bytes] = context.socket(zmq.SUB)
         configure(self.socket, queue=MAX_EVENTS)
-        for name in self._names:
-            self.socket.setsockopt(zmq.SUBSCRIBE, name)
+        for event in events:
+            self.socket.setsockopt(zmq.SUBSCRIBE, topic(event))
         for owner in sorted({event.owner for event in events}):
             self.socket.connect(f"ipc://{home.socket(owner, 'pub')}")
 
@@ -210,10 +213,12 @@ class Subscription:
     def poll(self, timeout: float | None = 0.0) -> list[Occurred]:
         """The events that are there, waiting up to `timeout` seconds (None: for ever) for one."""
         events = self._drain()
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
-        while not events and (left := deadline - time.monotonic()) > 0:
-            self.socket.poll(None if left == math.inf else _milliseconds(left))
-            events = self._drain()
+        if not events and timeout != 0:
+            wait = -1 if timeout is None else _milliseconds(timeout)
+            self.socket.setsockopt(zmq.RCVTIMEO, wait)
+            with contextlib.suppress(zmq.Again):
+                event = read_event(self.socket.recv_multipart()[0])
+                events = [] if event is None else [event, *self._drain()]
         return events
 
     def fileno(self) -> int:
@@ -229,10 +234,9 @@ class Subscription:
         events: list[Occurred] = []
         for _ in range(MAX_EVENTS):
             try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+                event = read_event(self.socket.recv_multipart(_NOWAIT)[0])
             except zmq.Again:
                 break
-            event = read_event(frames, self._names)
             if event is not None:
                 events.append(event)
         return events
@@ -250,20 +254,31 @@ def configure(made: zmq.Socket[bytes], queue: int) -> None:
     made.setsockopt(zmq.LINGER, 0)
     made.setsockopt(zmq.SNDHWM, queue)
     made.setsockopt(zmq.RCVHWM, queue)
-    made.setsockopt(zmq.MAXMSGSIZE, MAX_BYTES)
+    made.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
     made.setsockopt(zmq.RECONNECT_IVL, 5)
     made.setsockopt(zmq.RECONNECT_IVL_MAX, 100)
     made.setsockopt(zmq.HANDSHAKE_IVL, 5000)
 
 
-def read_event(frames: list[bytes], names: frozenset[bytes]) -> Occurred | None:
-    """The event in two frames (class name, body), or None if it is not one of `names`."""
-    if len(frames) != 2 or frames[0] not in names:
-        return None
+def topic(event: type[Occurred]) -> bytes:
+    """What the frame of such an event begins with; what a subscription to it asks for."""
+    return event.__name__.encode() + b"\0"
+
+
+def read_event(frame: bytes) -> Occurred | None:
+    """The event in a frame (topic, body), or None when it cannot be read."""
     try:
-        return cast(Occurred, decode(frames[1], Occurred))
+        return cast(Occurred, decode(frame[frame.find(b"\0") + 1 :], Occurred))
     except OrchError:
         return None  # a nudge that cannot be read is a lost one, and those are allowed for
+
+
+def open_envelope(frame: bytes) -> Envelope | None:
+    """The envelope in a frame, or None when it is none."""
+    try:
+        return _envelope.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def orchd_lives(home: Home) -> bool:
@@ -280,15 +295,6 @@ def _lock_held(home: Home) -> bool:
             return any(f" {device} " in line and "FLOCK" in line for line in table)
     except OSError:
         return False
-
-
-def _read_header(frames: list[bytes]) -> Header | None:
-    if len(frames) != 2:
-        return None
-    try:
-        return _reply_header.decode(frames[0])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
 
 
 def _promised(request: type[Request[Any]]) -> type[Message]:

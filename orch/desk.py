@@ -13,8 +13,8 @@ from orch import __version__
 from orch.errors import Malformed, OrchError, Refused
 from orch.log import Seldom
 from orch.messages import (
+    Envelope,
     Failed,
-    Header,
     Message,
     Request,
     decode,
@@ -36,7 +36,7 @@ MAX_ID = 64
 SLOW = 1.0
 
 _encoder = msgspec.msgpack.Encoder()
-_header = msgspec.msgpack.Decoder(Header)
+_envelope = msgspec.msgpack.Decoder(Envelope)
 
 
 class Later:
@@ -66,7 +66,7 @@ Handle = Callable[[Request[Any], Handler], Message | Later]
 
 
 class Desk:
-    """Takes the frames of a request, `[peer, header, body]`, and sends those of its reply."""
+    """Takes the frames of a request, `[peer, envelope]`, and sends those of its reply."""
 
     def __init__(
         self,
@@ -91,64 +91,64 @@ class Desk:
 
     def take(self, frames: list[bytes]) -> None:
         """Answer one request, or drop it. Raises what a handler raises unless it is expected."""
-        header = read_header(frames)
-        if header is None:
+        asked = read_envelope(frames)
+        if asked is None:
             self._drop("unreadable", frames=len(frames), bytes=sum(map(len, frames)))
             return
         peer = frames[0]
-        if not time.monotonic() <= header.deadline:
+        if not time.monotonic() <= asked.deadline:
             self._drop("past its deadline")
-        elif (known := self._recent.get(header.id)) is not None:
-            self._reply(peer, header.id, known)
-        elif header.id in self._pending:
-            self._pending[header.id] = peer
+        elif (known := self._recent.get(asked.id)) is not None:
+            self._reply(peer, asked.id, known)
+        elif asked.id in self._pending:
+            self._pending[asked.id] = peer
         else:
-            self._answer(peer, header, frames)
+            self._answer(peer, asked, len(frames))
 
-    def _answer(self, peer: bytes, header: Header, frames: list[bytes]) -> None:
+    def _answer(self, peer: bytes, asked: Envelope, frame_count: int) -> None:
         request: Request[Any] | None = None
         began = time.monotonic()
         try:
-            request, handler = self._read(header, frames)
+            request, handler = self._read(asked, frame_count)
             outcome = self._handle(request, handler)
         except OrchError as error:
-            self._finish(peer, header, request, error)
+            self._finish(peer, asked, request, error)
             return
         took = time.monotonic() - began
         if took > SLOW:
             name = type(request).__name__
             self._seldom.warning(f"slow {name}", f"{name} took {took:.1f} s", seconds=took)
         if isinstance(outcome, Later):
-            self._wait(peer, header, request, outcome)
+            self._wait(peer, asked, request, outcome)
         else:
-            self._finish(peer, header, request, outcome)
+            self._finish(peer, asked, request, outcome)
 
-    def _read(self, header: Header, frames: list[bytes]) -> tuple[Request[Any], Handler]:
-        if len(frames) != 3:
-            raise Malformed(f"a request has 2 frames, this one {len(frames) - 1}")
-        request = decode(frames[2], Request, peer=header.version)
+    def _read(self, asked: Envelope, frame_count: int) -> tuple[Request[Any], Handler]:
+        if frame_count != 2:
+            raise Malformed(f"a request is one frame, this one {frame_count - 1}")
+        request = decode(asked.body, Request, peer=asked.version)
         handler = self._handlers.get(type(request))
         if handler is None or not isinstance(request, Request):
             raise Malformed(f"{self._service} does not answer {type(request).__name__}")
         return request, handler
 
-    def _wait(self, peer: bytes, header: Header, request: Request[Any], later: Later) -> None:
+    def _wait(self, peer: bytes, asked: Envelope, request: Request[Any], later: Later) -> None:
         if len(self._pending) >= MAX_PENDING:
             full = Refused(f"{MAX_PENDING} requests wait for their reply already", "try later")
-            self._finish(peer, header, request, full)
+            self._finish(peer, asked, request, full)
             return
-        self._pending[header.id] = peer
+        self._pending[asked.id] = peer
 
         def send(outcome: Message | Exception) -> None:
-            back = self._pending.pop(header.id, peer)
-            self._finish(back, header, request, outcome)
+            back = self._pending.pop(asked.id, peer)
+            self._finish(back, asked, request, outcome)
 
         later.bind(send)
 
     def _finish(
         self,
         peer: bytes,
-        header: Header,
+        asked: Envelope,
         request: Request[Any] | None,
         outcome: Message | Exception,
     ) -> None:
@@ -159,15 +159,15 @@ class Desk:
         promised = None if request is None else self._promises[type(request)]
         if type(outcome) not in (promised, Failed):
             raise TypeError(f"{type(request).__name__} promises {promised}, not {outcome!r}")
-        if time.monotonic() > header.deadline:
+        if time.monotonic() > asked.deadline:
             self._drop("answered past its deadline")
             return
         body = self._encoded(outcome)
         if len(body) <= REMEMBERED_BYTES:
-            self._recent[header.id] = body
+            self._recent[asked.id] = body
             if len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
-        self._reply(peer, header.id, body)
+        self._reply(peer, asked.id, body)
 
     def _encoded(self, reply: Message) -> bytes:
         try:
@@ -176,20 +176,19 @@ class Desk:
             return encode(failure(error))
 
     def _reply(self, peer: bytes, ident: bytes, body: bytes) -> None:
-        header = _encoder.encode(Header(ident, __version__, 0.0))
-        self._send([peer, header, body])
+        self._send([peer, _encoder.encode(Envelope(ident, __version__, 0.0, body))])
 
     def _drop(self, reason: str, **fields: object) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
         self._seldom.warning(reason, f"dropped a request: {reason}", **fields)
 
 
-def read_header(frames: list[bytes]) -> Header | None:
-    """The header after the peer's frame, or None when there is none that can be answered to."""
+def read_envelope(frames: list[bytes]) -> Envelope | None:
+    """The envelope after the peer's frame, or None when there is none that can be answered."""
     if len(frames) < 2:
         return None
     try:
-        header = _header.decode(frames[1])
+        envelope = _envelope.decode(frames[1])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return header if 0 < len(header.id) <= MAX_ID else None
+    return envelope if 0 < len(envelope.id) <= MAX_ID else None

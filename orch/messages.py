@@ -535,13 +535,14 @@ class OutputSeen(FromCapture, frozen=True):
 # ---- framing ---------------------------------------------------------------------------------
 
 
-class Header(msgspec.Struct, frozen=True, array_like=True):
-    """First frame of a request: id (same on every try), sender's version, and the deadline in
-    seconds of the machine's monotonic clock."""
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """The one frame of a request, or of its reply: id (same on every try), the sender's version,
+    the deadline in seconds of the machine's monotonic clock (0 in a reply), and the message."""
 
     id: bytes
     version: str
     deadline: float
+    body: bytes
 
 
 def _all(cls: type[Message]) -> list[type[Message]]:

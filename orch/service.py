@@ -11,14 +11,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 import zmq
 
 from orch import __version__, log
 from orch.aside import Aside
-from orch.client import Client, configure, read_event
+from orch.client import Client, configure, read_event, topic
 from orch.desk import Desk, Handler, Later
 from orch.errors import OrchError, Unavailable
 from orch.lifeline import FDS_VARIABLE, Lifeline, handed
@@ -45,6 +45,8 @@ REQUESTS = 64
 """Requests, and replies, queued per client."""
 
 DATAGRAM = 65536
+
+_NOWAIT, _MORE, _READABLE = int(zmq.NOBLOCK), int(zmq.SNDMORE), int(zmq.POLLIN)
 
 
 class Service:
@@ -87,8 +89,7 @@ class Service:
 
     def publish(self, event: Occurred) -> None:
         """Tell whoever subscribed. Never waits; a subscriber that is too slow misses it."""
-        topic = type(event).__name__.encode()
-        self._pub.send_multipart([topic, encode(event)], zmq.NOBLOCK)
+        self._pub.send(topic(type(event)) + encode(event), _NOWAIT)
 
     def ask(self, request: Request[R], timeout: float = 2.0, to: str = "") -> R:
         """Ask another service and wait, with the heart still beating; for short answers only."""
@@ -200,28 +201,24 @@ class Service:
 
     def _take_requests(self) -> None:
         for _ in range(BATCH):
-            if self._stopping:
+            self._desk.take(self._req.recv_multipart(_NOWAIT))
+            if self._stopping or not _has_more(self._req):
                 return
-            try:
-                frames = self._req.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._desk.take(frames)
 
     def _send_reply(self, frames: list[bytes]) -> None:
         try:
-            self._req.send_multipart(frames, zmq.NOBLOCK)
+            self._req.send(frames[0], _NOWAIT | _MORE)
+            self._req.send(frames[1], _NOWAIT)
         except zmq.Again:
             self.seldom.warning("reply", "dropped a reply: its client does not read")
 
-    def _take_events(self, sub: zmq.Socket[bytes], names: frozenset[bytes]) -> None:
+    def _take_events(self, sub: zmq.Socket[bytes]) -> None:
         for _ in range(BATCH):
-            try:
-                event = read_event(sub.recv_multipart(zmq.NOBLOCK), names)
-            except zmq.Again:
-                return
-            for method in self._hears[type(event)] if event is not None else ():
+            event = read_event(sub.recv_multipart(_NOWAIT)[0])
+            for method in self._hears.get(type(event), ()) if event is not None else ():
                 self._guard(method, event)
+            if self._stopping or not _has_more(sub):
+                return
 
     def _take_nudges(self) -> None:
         for _ in range(BATCH):
@@ -325,14 +322,12 @@ class Service:
         return os.dup(listener.fileno())
 
     def _listen_to(self, owner: str) -> None:
-        events = [event for event in self._hears if event.owner == owner]
-        names = frozenset(event.__name__.encode() for event in events)
         sub: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
         configure(sub, EVENTS)
-        for name in names:
-            sub.setsockopt(zmq.SUBSCRIBE, name)
+        for event in self._hears:
+            sub.setsockopt(zmq.SUBSCRIBE, topic(event))
         sub.connect(f"ipc://{self.home.socket(owner, 'pub')}")
-        self._watch(sub, lambda: self._take_events(sub, names))
+        self._watch(sub, lambda: self._take_events(sub))
 
     def _watch(self, what: Any, work: Callable[[], None]) -> None:
         self._poller.register(what, zmq.POLLIN)
@@ -361,9 +356,13 @@ def run(kind: type[Service]) -> int:
     try:
         service.run()
     except OrchError as error:
-        service.log.error(str(error), extra={"hint": error.hint})  # noqa: TRY400 (expected)
+        service.log.error(str(error), extra={"hint": error.hint})
         return error.exit_code
     except Exception:
         service.log.critical("crashed", exc_info=True)
         return 1
     return 0
+
+
+def _has_more(of: zmq.Socket[bytes]) -> bool:
+    return bool(cast(int, of.getsockopt(zmq.EVENTS)) & _READABLE)
