@@ -135,7 +135,7 @@ def _make_home(home: Home) -> None:
 
 def _orchd(home: Home, mode: spawn.Mode, lock: int) -> Orchd:
     """orchd with everything imported that children share, and nothing running yet."""
-    setproctitle.setproctitle(f"orchd {home.root}")
+    spawn.title(f"orchd {home.root}")
     watch = Watch(roster.sources(home), lambda: roster.planned(home), roster.usual())
     failed = spawn.preload(watch.plan.modules()) if mode is spawn.Mode.FORK else {}
     orchd = Orchd(home, mode, watch, lock, Notifier())

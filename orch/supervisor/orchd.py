@@ -117,10 +117,9 @@ class Orchd:
         nap = self._nap()
         ready = self.selector.select(nap)
         now = time.monotonic()
-        late = now - self._turned_at - nap
-        self._turned_at = now
-        if late > LATE_SECONDS:
-            self._excuse(late)
+        passed, self._turned_at = now - self._turned_at, now
+        if passed > nap + LATE_SECONDS:
+            self._excuse(passed)
         for key, mask in ready:
             current = self.selector.get_map().get(key.fd)
             if current is not None and current.fileobj is key.fileobj:
@@ -133,11 +132,11 @@ class Orchd:
         soonest = min((at for at in due if at is not None), default=now + LONGEST_NAP)
         return min(max(0.0, soonest - now), LONGEST_NAP)
 
-    def _excuse(self, late: float) -> None:
-        """orchd was not running: nobody else is to blame for the silence."""
-        logger.warning("orchd was late", extra={"seconds": round(late, 3)})
+    def _excuse(self, passed: float) -> None:
+        """orchd was not running: for the services, that time has not passed."""
+        logger.warning("orchd was late", extra={"seconds": round(passed, 3)})
         for child in self.children.values():
-            child.service = supervision.shift(child.service, late)
+            child.service = supervision.shift(child.service, passed)
 
     def _tick(self, now: float) -> None:
         for name in list(self.children):

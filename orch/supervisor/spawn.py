@@ -143,7 +143,7 @@ def _be_child(order: Order, mode: Mode, parent: int) -> NoReturn:
 
 def _run(order: Order) -> int:
     """Run the service's `main` in this forked process; its exit status."""
-    setproctitle(f"orch-{order.name} {os.environ.get('ORCH_HOME', '')}".rstrip())
+    title(f"orch-{order.name} {os.environ.get('ORCH_HOME', '')}".rstrip())
     sys.argv = [f"orch-{order.name}"]
     random.seed()
     for stream in (sys.stdout, sys.stderr):
