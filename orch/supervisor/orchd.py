@@ -124,7 +124,7 @@ class Orchd:
             current = self.selector.get_map().get(key.fd)
             if current is not None and current.fileobj is key.fileobj:
                 key.data(mask)  # still wanted, after what was done before it in this round
-        self._tick(time.monotonic())
+        self._tick(now)  # not a later time: what passes while we act is excused next round
 
     def _nap(self) -> float:
         now = time.monotonic()

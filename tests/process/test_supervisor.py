@@ -236,7 +236,7 @@ def test_a_suspended_orchd_blames_nobody_for_its_own_absence(orchd):
     orchd.process.send_signal(signal.SIGCONT)
     beats = len(orchd.diary("engine"))
     orchd.ask(RestartService("capture"))
-    assert orchd.pids()["engine"] == before["engine"]
+    assert orchd.pids()["engine"] == before["engine"], orchd.said()
     assert "service_hung" not in orchd.said()
     assert beats >= 1
 
