@@ -15,7 +15,8 @@ from orch.cli.project import refuse_worktree, register
 from orch.errors import ConfigError, Refused
 
 _GITHUB = re.compile(
-    r"(?:(?:https?|ssh|git)://(?:[^@/]+@)?|(?:[^@/]+@))?(?:www\.|ssh\.)?github\.com[-\w]*(?::\d+)?[:/]"
+    r"(?:(?:https?|ssh|git)://(?:[^@/]+@)?|(?:[^@/]+@))?"
+    r"(?:www\.|ssh\.)?github\.com[-\w]*(?::\d+)?[:/]"
     r"/*(?P<owner>[A-Za-z0-9][\w-]*)/(?P<repo>[\w.-]+?)(?:\.git)?/*"
 )
 

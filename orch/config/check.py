@@ -134,7 +134,7 @@ def join_key(key: str, part: str | int) -> str:
 
 def generic(key: str) -> str:
     """A key as the schema's tables name it: list positions as `[]`."""
-    return re.sub(r"\[\d+\]", "[]", key)
+    return re.sub(r"\[\d+\]", "[]", key) if "[" in key else key
 
 
 def is_secret(kind: kinds.Type) -> bool:
@@ -161,7 +161,7 @@ class _Reader:
     def value(self, node: Node, kind: kinds.Type, key: str, *, plain: bool = False) -> Any:
         """The value of a node. `plain`: text that may become any scalar (from a variable)."""
         bare = bare_kind(kind)
-        if isinstance(bare, kinds.StructType | kinds.DictType):
+        if isinstance(bare, (kinds.StructType, kinds.DictType)):
             if isinstance(node, ScalarNode) and scalar(node) is None:
                 return {}
             if not isinstance(node, MappingNode):
@@ -221,7 +221,7 @@ class _Reader:
             named = self.leaf(node, node.value, kind.key_type, path) is not _WRONG
             return kind.value_type if named else None
         assert isinstance(kind, kinds.StructType)
-        known = fields_of(kind)
+        known = _known(kind)
         if node.value not in known or generic(path) in INTERNAL:
             self.wrong(node, path, _unknown(path, list(known), key))
             return None
@@ -326,12 +326,21 @@ def _pairs(node: MappingNode) -> list[tuple[Node, Node]]:
 
 
 def _is_later(key: str, found: Any) -> bool:
-    path = generic(key)
-    for pattern, values in LATER_VALUES.items():
-        shape = re.escape(pattern).replace(r"\*", r"[^.\[\]]+")
-        if re.fullmatch(shape, path):
+    """Whether a value of this key comes with a later version."""
+    for last, pattern, values in _LATER:
+        if key.endswith(last) and pattern.fullmatch(generic(key)):
             return any(found == value and type(found) is type(value) for value in values)
     return False
+
+
+_LATER = [
+    (
+        pattern.rpartition(".")[2],
+        re.compile(re.escape(pattern).replace(r"\*", r"[^.\[\]]+")),
+        values,
+    )
+    for pattern, values in LATER_VALUES.items()
+]
 
 
 def _unknown(path: str, known: list[str], section: str) -> str:
@@ -347,6 +356,17 @@ def _unknown(path: str, known: list[str], section: str) -> str:
 def _all_keys() -> list[str]:
     """Every section's own name, for near misses across sections."""
     return [field.encode_name for field in _schema().fields]
+
+
+_fields: dict[int, dict[str, kinds.Field]] = {}
+
+
+def _known(kind: kinds.StructType) -> dict[str, kinds.Field]:
+    """A section's keys, worked out once for each place in the schema."""
+    found = _fields.get(id(kind))
+    if found is None:
+        found = _fields[id(kind)] = fields_of(kind)
+    return found
 
 
 @cache
