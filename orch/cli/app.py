@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import _socket
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from orch.errors import NotFound, NotRunning
+from orch.errors import NotFound
 from orch.messages import Message, Request
 from orch.paths import Home
 
@@ -35,9 +34,7 @@ class App:
 
     @cached_property
     def client(self) -> Client:
-        """The way to the services; raises `NotRunning` when nobody holds the engine's socket."""
-        if not self.reachable("engine"):
-            raise not_running(self.home)
+        """The way to the services; asking raises `NotRunning` where there is no orchd."""
         from orch.client import Client  # noqa: PLC0415 - zmq, for commands that ask
 
         return Client(self.home)
@@ -45,21 +42,6 @@ class App:
     def ask(self, request: Request[R], timeout: float = 5.0, to: str = "") -> R:
         """The reply of the service that owns the request; raises the error it answered."""
         return self.client.ask(request, timeout=timeout, to=to)
-
-    def reachable(self, service: str) -> bool:
-        """Whether somebody listens on the service's socket (orchd holds it over restarts)."""
-        link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        try:
-            link.settimeout(1.0)
-            link.connect(os.fspath(self.home.socket(service, "req")))
-        except TimeoutError:
-            return True
-        except OSError:
-            return False
-        else:
-            return True
-        finally:
-            link.close()
 
     @cached_property
     def project(self) -> str:
@@ -71,7 +53,7 @@ class App:
             return ""
         from orch.cli.here import slug  # noqa: PLC0415 - YAML, only where there is a project
 
-        return slug(found)
+        return slug(self.home, found)
 
     def need_project(self) -> str:
         """`project`, where a command cannot do without; raises `NotFound`."""
@@ -98,13 +80,3 @@ def find_config(start: str = "") -> str:
         if parent == folder:
             return ""
         folder = parent
-
-
-def not_running(home: Home) -> NotRunning:
-    """The error of a command that needs orchd where there is none."""
-    return NotRunning(f"orchd is not running on {home.root}", "start it with `orch up -d`")
-
-
-def asked(app: App, request: Request[Any], timeout: float = 5.0, to: str = "") -> Any:
-    """`app.ask` for tables of requests, whose reply types differ."""
-    return app.ask(request, timeout, to)

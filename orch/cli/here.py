@@ -7,30 +7,25 @@ from typing import Any
 
 import yaml
 
-from orch.errors import ConfigError
+from orch.paths import Home
 
 
-def slug(config: str) -> str:
-    """The `gh.repo` of a project's config file; raises `ConfigError` where it has none."""
+def slug(home: Home, config: str) -> str:
+    """The `gh.repo` of a project's config file; raises `ConfigError` where it has none.
+
+    The whole schema is loaded only for what needs it: variables to expand, problems to word.
+    """
     try:
         loaded: Any = yaml.load(Path(config).read_text(encoding="utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise _wrong(config, f"cannot be read: {_first_line(error)}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        loaded = None
     section = loaded.get("gh") if isinstance(loaded, dict) else None
     found = section.get("repo") if isinstance(section, dict) else None
-    if not isinstance(found, str) or not found:
-        raise _wrong(config, "gh.repo: expected owner/repo, got nothing")
-    return found
+    if isinstance(found, str) and found and "$" not in found:
+        return found
+    from orch.config.load import slug_of  # noqa: PLC0415 - the whole schema
+
+    return slug_of(home, Path(config).parent)
 
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _wrong(config: str, problem: str) -> ConfigError:
-    return ConfigError(
-        f"{config}: {problem}", "correct the file (`orch config check`), or pass --project"
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())

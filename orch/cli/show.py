@@ -53,6 +53,14 @@ def write(text: str) -> None:
         sys.stdout.flush()
 
 
+def write_bytes(data: bytes) -> None:
+    """Print bytes as they are, at once: what a session wrote."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
 def note(text: str) -> None:
     """Tell something beside the result, on stderr."""
     if sys.stderr is not None:

@@ -1,0 +1,137 @@
+"""`orch task run, retry, route, unblock, block, close, kill`: act on one task."""
+
+from __future__ import annotations
+
+import click
+
+from orch.cli import complete, show
+from orch.cli.app import App
+from orch.cli.task import added_document, person, task_id
+from orch.messages import (
+    ActOnTask,
+    BlockTask,
+    CloseTask,
+    GetTask,
+    KillTask,
+    RetryTask,
+    RouteTask,
+    RunTask,
+    UnblockTask,
+)
+
+STOP_SECONDS = 30.0
+"""How long a running attempt may take to stop: its programs are asked first."""
+
+
+@click.command()
+@click.argument("id_", metavar="[ID]", required=False, default="", shell_complete=complete.tasks)
+@click.option(
+    "--watch", is_flag=True, help="Stream it to its end; the exit code tells how it went."
+)
+@click.pass_obj
+def run(app: App, id_: str, watch: bool) -> int:
+    """Run a task now, ahead of the queue; without ID, whatever is next.
+
+    \b
+    Example:
+      orch task run int-5 --watch
+    """
+    if watch and not id_:
+        raise click.UsageError("--watch needs an ID")
+    _act(app, RunTask(id_, app.project, by=person()), "runs as soon as a slot is free")
+    if not watch:
+        return 0
+    from orch.cli.live import follow_task  # noqa: PLC0415 - only --watch needs it
+
+    return follow_task(app, id_, from_start=True)
+
+
+@click.command()
+@task_id
+@click.pass_obj
+def retry(app: App, id_: str) -> None:
+    """Start a task over: clears every counter, chain and flag.
+
+    \b
+    Example:
+      orch task retry int-5
+    """
+    _act(app, RetryTask(id_, app.project, by=person()), "starts over")
+
+
+@click.command()
+@task_id
+@click.option("--agent", default="", shell_complete=complete.agents, help="This one.")
+@click.pass_obj
+def route(app: App, id_: str, agent: str) -> None:
+    """Choose the agent of a task now.
+
+    \b
+    Example:
+      orch task route int-5 --agent shell
+    """
+    _act(app, RouteTask(id_, app.project, by=person(), agent=agent), "is routed")
+
+
+@click.command()
+@click.argument("id_", metavar="ID|all", shell_complete=complete.tasks)
+@click.pass_obj
+def unblock(app: App, id_: str) -> None:
+    """Let a blocked task run again; `all` means every blocked one.
+
+    \b
+    Example:
+      orch task unblock all
+    """
+    _act(app, UnblockTask(id_, app.project, by=person()), "may run again")
+
+
+@click.command()
+@task_id
+@click.argument("reason", default="")
+@click.pass_obj
+def block(app: App, id_: str, reason: str) -> None:
+    """Hold a task back, for the reason given.
+
+    \b
+    Example:
+      orch task block int-5 "waits for the new API"
+    """
+    _act(app, BlockTask(id_, app.project, by=person(), reason=reason), "is held back")
+
+
+@click.command()
+@task_id
+@click.pass_obj
+def close(app: App, id_: str) -> None:
+    """End a task by hand: it counts as done; a running attempt is stopped first.
+
+    \b
+    Example:
+      orch task close int-5
+    """
+    _act(app, CloseTask(id_, app.project, by=person()), "is closed", STOP_SECONDS)
+
+
+@click.command()
+@task_id
+@click.pass_obj
+def kill(app: App, id_: str) -> None:
+    """Stop a task's running attempt; the task waits, blocked, for a person.
+
+    \b
+    Example:
+      orch task kill int-5
+    """
+    _act(app, KillTask(id_, app.project, by=person()), "is stopped", STOP_SECONDS)
+
+
+def _act(app: App, request: ActOnTask, said: str, timeout: float = 5.0) -> None:
+    """Ask for it, then tell how the task stands."""
+    app.ask(request, timeout)
+    if request.id in ("", "all"):
+        named = "every blocked task" if request.id else "the next task"
+        show.result(app.json, added_document(request.id, ""), f"{named} {said}")
+        return
+    task = app.ask(GetTask(request.id, app.project)).task
+    show.result(app.json, added_document(task.key, task.status), f"{task.key} {said}")

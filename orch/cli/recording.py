@@ -1,0 +1,113 @@
+"""Recorded sessions: their steps in time, played back or written as an asciicast."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+
+from orch.cli.lines import Characters
+from orch.errors import NotFound
+
+COLUMNS, ROWS = 200, 50
+"""The size of a terminal that never said its own."""
+
+BLOCK = 65536
+
+
+class Step(NamedTuple):
+    """Output, or a new size (`columns` is not 0), so many seconds after the beginning."""
+
+    seconds: float
+    data: bytes
+    columns: int = 0
+    rows: int = 0
+
+
+class Recording:
+    """An attempt folder's `terminal.log` and `terminal.timing` (written by `orch.session`)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "terminal.log"
+        if not self.log.is_file():
+            raise NotFound(f"there is no recording in {folder}")
+        self.began = 0.0
+        self._marks: list[tuple[float, int, int, int]] = []
+        timing = folder / "terminal.timing"
+        for line in timing.read_text(errors="replace").splitlines() if timing.is_file() else ():
+            self._read(line.split())
+
+    def _read(self, words: list[str]) -> None:
+        """Take one record; half a line, as a crash leaves it, is passed over."""
+        try:
+            match words:
+                case ["t", began]:
+                    self.began = self.began or float(began)
+                case ["r", seconds, columns, rows]:
+                    self._marks.append((float(seconds), -1, int(columns), int(rows)))
+                case ["o", seconds, offset]:
+                    self._marks.append((float(seconds), int(offset), 0, 0))
+        except ValueError:
+            return
+
+    def size(self) -> tuple[int, int]:
+        """Columns and rows at the beginning."""
+        return next(((m[2], m[3]) for m in self._marks if m[1] < 0), (COLUMNS, ROWS))
+
+    def steps(self) -> Iterator[Step]:
+        """Everything in order; bytes that no timing record covers come last, at once."""
+        last = 0.0
+        with self.log.open("rb") as file:
+            for seconds, offset, columns, rows in self._marks:
+                last = max(last, seconds)
+                if offset < 0:
+                    yield Step(last, b"", columns, rows)
+                    continue
+                while data := file.read(min(BLOCK, max(offset - file.tell(), 0))):
+                    yield Step(last, data)
+            while data := file.read(BLOCK):
+                yield Step(last, data)
+
+
+def play(recording: Recording, out: BinaryIO, speed: float, most_pause: float) -> None:
+    """Write the output at its recorded pace times `speed`; no pause is longer than `most_pause`."""
+    shown = 0.0
+    for step in recording.steps():
+        pause = min((step.seconds - shown) / speed, most_pause)
+        shown = step.seconds
+        if pause > 0:
+            out.flush()
+            time.sleep(pause)
+        out.write(step.data)
+    out.flush()
+
+
+def cast(recording: Recording, title: str) -> Iterator[bytes]:
+    """The recording as lines of an asciicast v2 (docs.asciinema.org/manual/asciicast/v2)."""
+    columns, rows = recording.size()
+    header: dict[str, object] = {"version": 2, "width": columns, "height": rows, "title": title}
+    if recording.began:
+        header["timestamp"] = int(recording.began)
+    yield msgspec.json.encode({**header, "env": {"TERM": "xterm-256color"}})
+    characters = Characters()
+    offset = 0
+    last = 0.0
+    first = True
+    for step in recording.steps():
+        last = step.seconds
+        if step.columns:
+            if not first:
+                yield _line(last, "r", f"{step.columns}x{step.rows}")
+            first = False
+        for piece in characters.add(offset, step.data):
+            yield _line(last, "o", piece.text)
+        offset += len(step.data)
+    for piece in characters.rest():
+        yield _line(last, "o", piece.text)
+
+
+def _line(seconds: float, code: str, text: str) -> bytes:
+    return msgspec.json.encode([round(seconds, 6), code, text])

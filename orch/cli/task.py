@@ -1,0 +1,372 @@
+"""`orch task add, list, get, status, tree, history`: make tasks and look at them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+import time
+
+import click
+
+from orch.cli import complete, documents, show
+from orch.cli.app import App
+from orch.errors import Malformed, Refused
+from orch.messages import (
+    AddTask,
+    CountTasks,
+    EventsSince,
+    GetTask,
+    ListTasks,
+    RunTask,
+    TaskDetail,
+)
+from orch.model import Attempt, Event, Status, Task, Usage
+
+STATUSES = [str(status) for status in Status]
+BRANCHES = 1000
+"""How many tasks a tree may have."""
+
+task_id = click.argument("id_", metavar="ID", shell_complete=complete.tasks)
+"""The argument of every command on one task."""
+
+
+@click.command()
+@click.argument("title")
+@click.option("--body", "-b", default="", help="What to do, at length; `-` reads it from stdin.")
+@click.option("--label", "-l", "labels", multiple=True, help="May be given several times.")
+@click.option("--internal/--external", "internal", default=True, help="Kept here, or as an issue.")
+@click.option("--agent", default="", shell_complete=complete.agents, help="Who is to do it.")
+@click.option("--complexity", default="", help="simple, medium or complex: chooses the model.")
+@click.option("--parent", default="", shell_complete=complete.tasks, help="It waits for this one.")
+@click.option("--after", multiple=True, shell_complete=complete.tasks, help="Not before that one.")
+@click.option("--run", is_flag=True, help="Ahead of the queue.")
+@click.option(
+    "--watch", is_flag=True, help="Stream it to its end; the exit code tells how it went."
+)
+@click.option("--key", default="", help="The same key twice makes one task.")
+@click.pass_obj
+def add(app: App, /, title: str, internal: bool, run: bool, watch: bool, **o: object) -> int:
+    """Create a task and print its id.
+
+    A title that begins with a dash goes after `--`.
+
+    \b
+    Example:
+      orch task add "Say hello" -b "Write hello.txt" -l docs
+      git diff | orch task add "Review this diff" -b - --run --watch
+    """
+    if not internal:
+        raise Refused(
+            "this version keeps tasks internal and cannot make issues",
+            "leave out --external",
+        )
+    request = _request(app, title, o)
+    added = app.ask(request)
+    if run:
+        app.ask(RunTask(added.id, request.project, by=person()))
+    show.result(
+        app.json, added_document(added.id, added.status), f"{added.id}: {show.clean(title)}"
+    )
+    if not watch:
+        return 0
+    sys.stdout.flush()
+    from orch.cli.live import follow_task  # noqa: PLC0415 - only --watch needs it
+
+    return follow_task(app, added.id, from_start=True)
+
+
+def _request(app: App, title: str, options: dict[str, object]) -> AddTask:
+    """The request that the options of `add` spell; raises `Malformed` on what is no text."""
+    body = str(options["body"])
+    request = AddTask(
+        title=title,
+        project=app.need_project(),
+        body=sys.stdin.buffer.read().decode("utf-8", "replace") if body == "-" else body,
+        labels=_words(options["labels"]),
+        agent=str(options["agent"]),
+        complexity=str(options["complexity"]),
+        parent=str(options["parent"]),
+        after=_words(options["after"]),
+        author=person(),
+        key=str(options["key"]),
+    )
+    if not title.strip():
+        raise Malformed("the title is empty", "say what is to be done")
+    for text in (title, body, *request.labels):
+        if not text.isascii() and not _is_utf8(text):
+            raise Malformed(f"not valid UTF-8: {text!r:.80}", "write it in UTF-8")
+    return request
+
+
+def added_document(id_: str, status: str) -> dict[str, str]:
+    """What acts on a task answer with `--json`."""
+    return {"id": id_, "status": status}
+
+
+@click.command("list")
+@click.option(
+    "--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="Of these only."
+)
+@click.option("--all", "all_", is_flag=True, help="Those that are done too.")
+@click.option("--mine", is_flag=True, help="Only what I made.")
+@click.option("--source", default="", help="Only from there: cli, cron, delegation, …")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=200, show_default=True)
+@click.pass_obj
+def list_(
+    app: App, statuses: tuple[str, ...], all_: bool, mine: bool, source: str, limit: int
+) -> None:
+    """List tasks by age: those that are not done, or those asked for.
+
+    \b
+    Example:
+      orch task list --status blocked --status needs_review
+    """
+    request = ListTasks(
+        project=app.project,
+        statuses=statuses,
+        all=all_,
+        source=source,
+        author=person() if mine else "",
+        limit=limit,
+    )
+    reply = app.ask(request)
+    if app.json:
+        show.json([documents.task(task) for task in reply.tasks])
+        return
+    _table(reply.tasks, with_project=not app.project)
+    if reply.total > len(reply.tasks):
+        show.note(f"{len(reply.tasks)} of {reply.total} shown; --limit shows more")
+
+
+def _table(tasks: tuple[Task, ...], with_project: bool) -> None:
+    if not tasks:
+        show.note("no tasks; `orch task add TITLE` makes one")
+        return
+    now = time.time()
+    headers = ["ID", "STATUS", "AGENT", "AGE", "TITLE"]
+    rows = [
+        [t.key, str(t.status), t.agent or "-", show.ago(t.created_at, now), t.title] for t in tasks
+    ]
+    if with_project:
+        headers.insert(1, "PROJECT")
+        for row, task in zip(rows, tasks, strict=True):
+            row.insert(1, task.project)
+    show.table(headers, rows, states=headers.index("STATUS"))
+
+
+@click.command()
+@task_id
+@click.pass_obj
+def get(app: App, id_: str) -> None:
+    """Show one task: its state, why it is not running, and its attempts.
+
+    \b
+    Example:
+      orch task get int-5
+    """
+    found = app.ask(GetTask(id_, app.project))
+    if app.json:
+        show.json(documents.detail(found))
+        return
+    show.pairs(_facts(found))
+    if found.task.body:
+        show.line()
+        show.line(show.clean(found.task.body, lines=True))
+    if found.attempts:
+        show.line()
+        show.table(
+            ["ATTEMPT", "PHASE", "OUTCOME", "AGENT", "STARTED", "TOOK", "EXIT", "ERROR"],
+            [_attempt_row(attempt) for attempt in found.attempts],
+        )
+
+
+def _facts(found: TaskDetail) -> list[tuple[str, str]]:
+    task = found.task
+    agent = " ".join(filter(None, (task.agent or task.wanted_agent, task.model, task.complexity)))
+    return [
+        ("id", task.key),
+        ("title", show.clean(task.title)),
+        ("project", task.project),
+        ("status", str(task.status)),
+        ("waiting for", found.waiting_for),
+        ("blocked", task.blocked_reason),
+        ("agent", agent),
+        ("routed by", task.route_reason),
+        ("labels", ", ".join(task.labels)),
+        ("parent", task.parent),
+        ("after", ", ".join(task.after)),
+        ("children", ", ".join(found.children)),
+        ("branch", task.branch),
+        ("worktree", task.worktree),
+        ("pull request", task.pull_request),
+        ("summary", task.summary),
+        ("last error", task.last_error),
+        ("from", " ".join(filter(None, (task.source, task.author)))),
+        ("created", show.moment(task.created_at)),
+        ("updated", show.moment(task.updated_at)),
+    ]
+
+
+def _attempt_row(attempt: Attempt) -> list[str]:
+    until = attempt.ended_at or time.time()
+    return [
+        str(attempt.n),
+        str(attempt.phase),
+        attempt.outcome or "-",
+        " ".join(filter(None, (attempt.agent, attempt.model))),
+        show.moment(attempt.started_at),
+        show.duration(max(until - attempt.started_at, 0.0)),
+        "" if attempt.exit_code is None else str(attempt.exit_code),
+        " ".join(filter(None, (attempt.error_class, attempt.error))),
+    ]
+
+
+@click.command()
+@click.pass_obj
+def status(app: App) -> None:
+    """Count tasks by status, and show what all their attempts cost.
+
+    \b
+    Example:
+      orch task status --project octo/demo
+    """
+    totals = app.ask(CountTasks(app.project))
+    if app.json:
+        counts = {name: totals.counts.get(name, 0) for name in STATUSES}
+        show.json({"tasks": counts, "usage": documents.usage(totals.usage)})
+        return
+    rows = [(name, str(totals.counts.get(name, 0))) for name in STATUSES]
+    show.table(["STATUS", "TASKS"], rows, states=0)
+    show.line()
+    show.pairs(cost(totals.usage))
+
+
+def cost(usage: Usage) -> list[tuple[str, str]]:
+    """Tokens and money as labels and values."""
+    cached = usage.cache_read_tokens + usage.cache_write_tokens
+    return [
+        ("input tokens", f"{usage.input_tokens:,}"),
+        ("output tokens", f"{usage.output_tokens:,}"),
+        ("cached tokens", f"{cached:,}"),
+        ("cost", show.money(usage.usd) or "unknown"),
+    ]
+
+
+@click.command()
+@click.argument("id_", metavar="[ID]", required=False, default="", shell_complete=complete.tasks)
+@click.option("--all", "all_", is_flag=True, help="Those that are done too.")
+@click.pass_obj
+def tree(app: App, id_: str, all_: bool) -> None:
+    """Show tasks below their parents: all of them, or those below ID.
+
+    \b
+    Example:
+      orch task tree int-5
+    """
+    if id_:
+        top = app.ask(GetTask(id_, app.project)).task
+        known = {top.key: top} | _below(app, top.key, set())
+    else:
+        reply = app.ask(ListTasks(project=app.project, all=all_, limit=BRANCHES))
+        known = {task.key: task for task in reply.tasks}
+    tops = [t for t in known.values() if t.parent not in known or t.key == id_]
+    if app.json:
+        show.json([_tree_document(task, known) for task in tops])
+        return
+    for task in tops:
+        _print_tree(task, known, "", "")
+
+
+def _below(app: App, key: str, seen: set[str]) -> dict[str, Task]:
+    """The task's descendants by key; each is visited once, should there be a circle."""
+    found: dict[str, Task] = {}
+    for child in app.ask(ListTasks(parent=key, all=True, limit=BRANCHES)).tasks:
+        if child.key not in seen:
+            seen.add(child.key)
+            found[child.key] = child
+            found |= _below(app, child.key, seen)
+    return found
+
+
+def _children(task: Task, known: dict[str, Task]) -> list[Task]:
+    return [other for other in known.values() if other.parent == task.key]
+
+
+def _tree_document(task: Task, known: dict[str, Task]) -> dict[str, object]:
+    below = [_tree_document(child, known) for child in _children(task, known)]
+    return {**documents.task(task), "children": below}
+
+
+def _print_tree(task: Task, known: dict[str, Task], lead: str, rest: str) -> None:
+    show.line(f"{lead}{task.key} {show.state(task.status)} {show.clean(task.title)}")
+    below = _children(task, known)
+    for child in below:
+        last = child is below[-1]
+        _print_tree(
+            child, known, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  ")
+        )
+
+
+@click.command()
+@task_id
+@click.pass_obj
+def history(app: App, id_: str) -> None:
+    """Show a task's events with their times and reasons, oldest first.
+
+    \b
+    Example:
+      orch task history int-5
+    """
+    key = app.ask(GetTask(id_, app.project)).task.key
+    events = all_events(app, key)
+    if app.json:
+        show.json([documents.event(event) for event in events])
+        return
+    show.table(
+        ["TIME", "EVENT", "WHAT"],
+        [(show.moment(event.at), event.name, told(event)) for event in events],
+    )
+
+
+def all_events(app: App, key: str) -> list[Event]:
+    """Every event of a task, read page by page."""
+    events: list[Event] = []
+    while True:
+        page = app.ask(EventsSince(seq=events[-1].seq if events else 0, task=key)).events
+        events.extend(page)
+        if not page:
+            return events
+
+
+def told(event: Event) -> str:
+    """What an event says beside its name, in one line: its move first, then the rest."""
+    data = dict(event.data)
+    said = []
+    old, new = data.pop("from", None), data.pop("to", None) or data.pop("status", None)
+    if old and new:
+        said.append(f"{old} → {new}")
+    elif new:
+        said.append(str(new))
+    said.extend(f"{key}={value}" for key, value in data.items() if value not in (None, "", [], {}))
+    return show.clean(" ".join(said))
+
+
+def person() -> str:
+    """The login name of who types, as author of tasks and of acts on them."""
+    try:
+        return os.environ.get("USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(str(one) for one in value) if isinstance(value, tuple) else ()
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
