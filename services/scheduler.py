@@ -34,9 +34,9 @@ class Scheduler(Service):
     @on(JobsChanged)
     @every(seconds=60)
     def reload(self, _event: JobsChanged | None = None) -> None:
-        """Ask which jobs there are, and plan the next time of each."""
-        self._load()
-        self._plan()
+        """Have the jobs asked for again, as soon as the engine answers."""
+        self.loaded = False
+        self._alarm.due = self.clock()
 
     def wake(self) -> None:
         """Fire what is due; sleep until the next time, or for a glance at the clock."""

@@ -14,7 +14,7 @@ from orch.hosts import Host
 from orch.messages import OutputSeen
 from orch.model import Session
 
-ENDED = 1000
+ENDED = 4000
 """Ended sessions remembered, so that readers of them need no question to the engine."""
 
 TURN = 4
@@ -56,9 +56,8 @@ class Logs:
         """
         told = {(session.session, session.attempt): session for session in sessions}
         for key, session in told.items():
-            if session.ended:
-                if key not in self._open:
-                    self._remember(session)
+            if session.ended and not self._began:
+                self._remember(session)
             elif key not in self._open and key not in self._ended:
                 self._follow(session)
         for key, followed in list(self._open.items()):

@@ -45,7 +45,7 @@ T = TypeVar("T")
 MOST_BYTES = 512 * 1024
 """The most output in one reply."""
 
-LATELY = 300.0
+LATELY = 60.0
 """Seconds since which ended sessions are listed with the open ones."""
 
 STRANGER = 0.2
@@ -97,7 +97,8 @@ class Capture(Service):
         self._nudges = msgspec.msgpack.Decoder(Nudge)
         self._pace = Pace()
         self._alarm = Timer(HOUR, self.flush, math.inf)
-        self._timers.append(self._alarm)
+        self._curious = Timer(HOUR, self.refresh, math.inf)
+        self._timers += [self._alarm, self._curious]
         self._asking: set[str] = set()
         self._asked_at = -math.inf
 
@@ -116,14 +117,15 @@ class Capture(Service):
             return
         if self.logs.nudged(nudge.session):
             self._plan()
-        elif self.clock() - self._asked_at > STRANGER:
-            self.refresh()
+        else:
+            self._curious.due = min(self._curious.due, self._asked_at + STRANGER)
 
     @on(SessionChanged)
     @every(seconds=2)
     def refresh(self, _event: SessionChanged | None = None) -> None:
         """Ask the engine which sessions there are; without an answer those we know stay."""
         self._asked_at = self.clock()
+        self._curious.due = math.inf
         request = ListSessions(ended_since=self.now() - LATELY)
         ask = partial(self.engine.ask, request)
         self._alone("sessions", ask, self._learn, self.refresh)

@@ -40,13 +40,19 @@ class Attempts(Endings):
         self._asking = False
         self._later: dict[int, float] = {}
         super().setup()
-        self.adopt()
         config = self.loaded.config.engine
         self.repeat(config.tick_interval, self.stir)
         self.repeat(config.sync_interval, self.adopt)
 
+    def on_swept(self) -> None:
+        """Begin with what an earlier engine left open."""
+        super().on_swept()
+        self.adopt()
+
     def adopt(self) -> None:
         """Look at every open attempt and take its next step."""
+        if not self.swept:
+            return
         for attempt in attempts.open_ones(self.store):
             self.advance(attempt)
 

@@ -52,6 +52,8 @@ class Dispatch(Ledger):
 
     def not_taking(self) -> str:
         """Why no new work is taken at all; '' when it is."""
+        if not self.swept:
+            return "the engine to end what an earlier one left running"
         if self.config_problem and not self.loaded.projects:
             return f"the configuration to be mended: {self.config_problem}"
         return f"the database: {self.problem}" if self.problem else ""

@@ -44,7 +44,8 @@ class Ledger(Service):
     def setup(self) -> None:
         """Take over home and database, end what a dead engine left running, read the config."""
         self._lock_file = _hold(self.home.run / "engine.lock")
-        _end_old_tools(self.home)
+        self.swept = False
+        self.aside(lambda: _end_old_tools(self.home), lambda _: self.on_swept())
         self.store = Store(self.home.db)
         self.store.take_over()
         self.host = Local(self.home)
@@ -52,6 +53,11 @@ class Ledger(Service):
         self._file_watch: Watch | None = None
         self._watched: tuple[Path, ...] = ()
         self.reload()
+
+    def on_swept(self) -> None:
+        """Nothing that a dead engine started works on beside this one: work may begin."""
+        self.swept = True
+        self.stir()
 
     def teardown(self) -> None:
         """Close what `setup` opened."""

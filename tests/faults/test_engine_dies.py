@@ -29,7 +29,7 @@ def mortal(world: World) -> World:
                 "environment": {"ORCH_STRIKE": str(here)},
             }
         services.append(row)
-    plan = {"services": services, "limits": {"first_wait": 0.05, "crashes": 1000}}
+    plan = {"services": services, "limits": {"first_wait": 0.05, "longest_wait": 0.1, "crashes": 1000}}
     (world.root / "roster.json").write_text(json.dumps(plan))
     world.env["ORCH_ROSTER"] = str(world.root / "roster.json")
     return world

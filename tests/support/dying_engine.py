@@ -17,17 +17,15 @@ from typing import Any
 from orch.service import run
 from services.engine.engine import Engine
 
-HERE = Path(os.environ.get("ORCH_STRIKE", "/nonexistent"))
-
-
 def moment(name: str) -> None:
     """Count a moment; die when it is the one."""
-    counted = os.open(HERE / "count", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    here = Path(os.environ["ORCH_STRIKE"])
+    counted = os.open(here / "count", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.write(counted, b"x")
     number = os.fstat(counted).st_size
     os.close(counted)
-    if number == int((HERE / "strike").read_text() or 0):
-        (HERE / "died").write_text(f"{number}: {name}")
+    if number == int((here / "strike").read_text() or 0):
+        (here / "died").write_text(f"{number}: {name}")
         os.kill(os.getpid(), signal.SIGKILL)
 
 
