@@ -108,10 +108,17 @@ class Local:
     def send(self, session: str, text: str, submit: bool = True, key: str = "") -> tuple[str, str]:
         """See `Host.send`."""
         request = {"type": "input", "text": text, "submit": submit, "key": key}
-        try:
-            reply = wire.ask(self.home.session_socket(session), request, INPUT_SECONDS)
-        except wire.Deaf:
-            return "refused", "the session has ended, or has not begun"
+        deadline = time.monotonic() + OPENING_SECONDS
+        while True:
+            try:
+                reply = wire.ask(self.home.session_socket(session), request, INPUT_SECONDS)
+                break
+            except wire.Deaf:
+                if session not in self.alive():
+                    return "refused", "the session has ended, or has not begun"
+                if time.monotonic() > deadline:
+                    return "refused", "the session takes no input"
+                time.sleep(LOOK)
         if "error" in reply:
             return "refused", str(reply["error"])
         return str(reply.get("state", "refused")), str(reply.get("reason", ""))

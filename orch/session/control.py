@@ -8,11 +8,12 @@ cannot be understood is answered `{error}` and the connection closed.
 
 
 # Without pathlib: to import it would cost more than the rest of the start.
-# ruff: noqa: PTH108, PTH116
+# ruff: noqa: PTH104, PTH108, PTH116, PTH118, PTH120
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -176,18 +177,21 @@ class Control:
 def listen(path: str) -> socket.socket:
     """A listening socket at `path` (0600). A socket left there is replaced, nothing else is.
 
-    Raises `OSError`.
+    It gets its name only once it listens, so that who finds it is heard. Raises `OSError`.
     """
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise FileExistsError(17, f"{path} is there and is no socket")
-        os.unlink(path)
+            raise FileExistsError(errno.EEXIST, "something that is no socket is there", path)
+    fresh = os.path.join(os.path.dirname(path), f".{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(fresh)
     door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        door.bind(path)
+        door.bind(fresh)
     finally:
         os.umask(before)
     door.listen(16)
     door.setblocking(False)
+    os.rename(fresh, path)
     return door

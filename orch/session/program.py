@@ -113,6 +113,14 @@ def start(order: Launch, columns: int, rows: int) -> Program:
     return Program(pid, master, slave)
 
 
+def environment(order: Launch) -> dict[str, str]:
+    """The order's environment, with the mark of the attempt and the pane's kind of terminal."""
+    env = {**order.env, "ORCH_RUN": order.run}
+    if "TERM" not in env or "TMUX" in os.environ:
+        env["TERM"] = os.environ.get("TERM", "dumb")
+    return env
+
+
 def _prepare(slave: int, plain: bool) -> None:
     """Set the modes: a plain terminal changes no byte of the output and echoes no input."""
     modes = termios.tcgetattr(slave)
@@ -150,7 +158,7 @@ def _execute(order: Launch) -> str:
         return f"cannot work in {order.cwd}: {error.strerror}"
     program = order.argv[0]
     try:
-        os.execvpe(program, list(order.argv), order.env)
+        os.execvpe(program, list(order.argv), environment(order))
     except OSError as error:
         if error.errno == errno.ENOENT and "/" not in program:
             return f"cannot start {program}: no such program in PATH={order.env.get('PATH', '')}"

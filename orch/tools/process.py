@@ -156,19 +156,17 @@ def marked(run: str) -> list[int]:
 
 def end(pids: Iterable[int], grace: float = 1.0) -> list[int]:
     """End processes: SIGTERM, `grace` seconds, SIGKILL. Returns those that live on regardless."""
-    living = []
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            living.append(psutil.Process(pid))
-    for process in living:
-        with contextlib.suppress(psutil.Error):
-            process.terminate()
-    _, living = psutil.wait_procs(living, timeout=grace)
-    for process in living:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    _, living = psutil.wait_procs(living, timeout=2.0)
-    return [process.pid for process in living]
+    living = {pid: born for pid in pids if (born := started(pid)) is not None}
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 2.0)):
+        for pid in living:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + seconds
+        while living := {pid: born for pid, born in living.items() if started(pid) == born}:
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.005)
+    return list(living)
 
 
 class _TooLate(Exception):
