@@ -20,6 +20,9 @@ ENDED = 4000
 TURN = 4
 """Chunks of one session published before the others have their turn."""
 
+ANNOUNCEMENTS = 3
+"""How often, a second apart, the offsets are told after a start: subscribers take time to return."""
+
 HELD = 3
 """The most bytes of an unfinished character that are held back."""
 
@@ -47,6 +50,7 @@ class Logs:
         self._ended: OrderedDict[Key, Session] = OrderedDict()
         self._dirty: dict[Key, Followed] = {}
         self._began = False
+        self._announcements = ANNOUNCEMENTS
 
     def learn(self, sessions: Iterable[Session]) -> None:
         """Take over what the engine says: all open sessions, and those that ended lately.
@@ -88,6 +92,10 @@ class Logs:
                 continue
             if size > followed.offset or followed.ended:
                 self._mark(followed)
+        if self._began and self._announcements:
+            self._announcements -= 1
+            for followed in self._open.values():
+                self._tell(followed)
 
     def flush(self) -> bool:
         """Publish what is new in the logs that were written to; True when there is more."""
@@ -117,7 +125,7 @@ class Logs:
         self._open[session.session, session.attempt] = followed
         self._by_name[session.session] = followed
         if not self._began:
-            self._publish(OutputSeen(session.session, offset, b"", session.attempt))
+            self._tell(followed)
         self._mark(followed)
 
     def _present(self, session: Session) -> int:
@@ -128,6 +136,11 @@ class Logs:
         except Unknown:
             return session.size
         return size - (len(tail) - whole(tail))
+
+    def _tell(self, followed: Followed) -> None:
+        """Publish the offset alone, so that readers look what they lack."""
+        told = followed.session
+        self._publish(OutputSeen(told.session, followed.offset, b"", told.attempt))
 
     def _end(self, followed: Followed) -> None:
         followed.ended = True
@@ -166,7 +179,7 @@ class Logs:
     def _close(self, followed: Followed) -> None:
         """All is published: tell the readers to look for the end."""
         told = structs.replace(followed.session, ended=True)
-        self._publish(OutputSeen(told.session, followed.offset, b"", told.attempt))
+        self._tell(followed)
         self._open.pop((told.session, told.attempt), None)
         if self._by_name.get(told.session) is followed:
             del self._by_name[told.session]

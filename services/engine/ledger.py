@@ -45,7 +45,7 @@ class Ledger(Service):
         """Take over home and database, end what a dead engine left running, read the config."""
         self._lock_file = _hold(self.home.run / "engine.lock")
         self.swept = False
-        self.aside(lambda: _end_old_tools(self.home), lambda _: self.on_swept())
+        self.aside(lambda: _end_old_tools(self.home), lambda _: self.on_swept(), _unswept)
         self.store = Store(self.home.db)
         self.store.take_over()
         self.host = Local(self.home)
@@ -215,3 +215,7 @@ def _end_old_tools(home: Home) -> None:
     mark = f"{home.root}:engine"
     process.end(process.marked(mark))
     os.environ[MARK] = mark
+
+
+def _unswept(error: Exception) -> None:
+    raise RuntimeError("cannot look for what an earlier engine left running") from error
