@@ -102,51 +102,49 @@ def end_everything(home: Home) -> None:
 
 
 def end_sessions(home: Home) -> list[int]:
-    """End the home's tmux server and whatever processes still belong to it; returns their pids.
-
-    A process belongs to a home that carries it in its environment (`ORCH_HOME`, `ORCH_RUN`).
-    """
+    """End the home's tmux server and whatever processes still belong to it; returns their pids."""
     from orch.tools.process import end  # noqa: PLC0415 - slow (psutil), and seldom needed
     from orch.tools.tmux import Tmux  # noqa: PLC0415
 
     found = belonging(home)
     with contextlib.suppress(OrchError):
         Tmux(home.tmux).kill_server()
-    end(found, grace=2.0)
-    home.tmux.unlink(missing_ok=True)
+    end(found, grace=3.0)
     return found
 
 
 def belonging(home: Home) -> list[int]:
-    """The processes of this home, this one and its parents apart."""
+    """The processes of this home's sessions and services, this one and its parents apart.
+
+    Agents and services carry their home in their environment (`ORCH_RUN`, `ORCH_HOME` with
+    `ORCH_SERVICE`), session processes in their arguments.
+    """
     import psutil  # noqa: PLC0415 - slow, and seldom needed
 
     root = os.fspath(home.root)
     own = {os.getpid(), *(one.pid for one in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():
-        try:
-            environ = {} if process.pid in own else process.environ()
-        except psutil.Error:
+        if process.pid in own:
             continue
-        marked = environ.get("ORCH_RUN", "").startswith(f"{root}:")
-        if marked or (environ.get("ORCH_SERVICE") and environ.get("ORCH_HOME") == root):
-            found.append(process.pid)
+        with contextlib.suppress(psutil.Error):
+            words, environ = process.cmdline(), process.environ()
+            session = "orch.session" in words and words[-1].startswith(f"{home.state}/")
+            agent = environ.get("ORCH_RUN", "").startswith(f"{root}:")
+            service = "ORCH_SERVICE" in environ and environ.get("ORCH_HOME") == root
+            if session or agent or service:
+                found.append(process.pid)
     return found
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; reaps it when it was a child of ours that ended."""
+    """Whether the process runs; one that ended and waits to be reaped does not."""
     with contextlib.suppress(ChildProcessError):
         ended, _ = os.waitpid(pid, os.WNOHANG)
         return ended == 0
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    from orch.tools.process import started  # noqa: PLC0415 - slow (psutil), and seldom needed
+
+    return started(pid) is not None
 
 
 def last_lines(home: Home) -> str:

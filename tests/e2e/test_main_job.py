@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ def texts(lines: list[dict[str, Any]]) -> dict[str, str]:
     return joined
 
 
+def read_line(process: subprocess.Popen[str]) -> str:
+    """The next line that a command prints; fails when it prints no more."""
+    line = process.stdout.readline()
+    assert line, process.communicate(timeout=10)
+    return line
+
+
 def test_a_task_becomes_a_commit_and_is_watched_while_it_works(world):
     gate = world.root / "gate"
     world.up()
@@ -34,7 +42,7 @@ def test_a_task_becomes_a_commit_and_is_watched_while_it_works(world):
 
     seen = ""
     while "beginning" not in seen:
-        seen += stream.stdout.readline()
+        seen += read_line(stream)
     assert "finished" not in seen
     gate.touch()
     rest, errors = stream.communicate(timeout=30)
@@ -75,7 +83,7 @@ def test_twenty_tasks_at_once_run_four_at_a_time_and_tail_shows_every_byte(world
     }
     lines: list[dict[str, Any]] = []
     while texts(lines) != logs:
-        lines.append(json.loads(tail.stdout.readline()))
+        lines.append(json.loads(read_line(tail)))
     names = {line["name"] for line in lines if line["kind"] == "event"}
     assert len(names) > 2, names
 
