@@ -21,7 +21,7 @@ TURN = 4
 """Chunks of one session published before the others have their turn."""
 
 ANNOUNCEMENTS = 3
-"""How often, a second apart, the offsets are told after a start: subscribers take time to return."""
+"""How often, a second apart, offsets are told after a start: subscribers take time to return."""
 
 HELD = 3
 """The most bytes of an unfinished character that are held back."""
