@@ -32,8 +32,11 @@ REMEMBERED_BYTES = 16384
 MAX_PENDING = 1024
 """Requests whose reply may be outstanding; more are refused."""
 
-MAX_ID = 64
+ID_BYTES = range(16, 65)
+"""How long an id may be; a shorter one might not be unique over all clients."""
+
 SLOW = 1.0
+"""Seconds in one handler that are worth a line in the log."""
 
 _encoder = msgspec.msgpack.Encoder()
 _envelope = msgspec.msgpack.Decoder(Envelope)
@@ -191,4 +194,4 @@ def read_envelope(frames: list[bytes]) -> Envelope | None:
         envelope = _envelope.decode(frames[1])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return envelope if 0 < len(envelope.id) <= MAX_ID else None
+    return envelope if len(envelope.id) in ID_BYTES else None

@@ -296,7 +296,7 @@ class Service:
         self._desk = Desk(self.service, self._handlers, self.handle, self._send_reply, self.seldom)
         self._watch(self._req, self._take_requests)
         if "nudge" in fds or type(self).on_nudge is not Service.on_nudge:
-            fd = self._listening("nudge", fds, socket.SOCK_DGRAM)
+            fd = self._listening("nudge", fds)
             self._nudge = socket.socket(fileno=fd)
             self._nudge.setblocking(False)
             self._watch(fd, self._take_nudges)
@@ -304,7 +304,7 @@ class Service:
             self._listen_to(owner)
 
     def _bind(self, kind: int, name: str, fds: dict[str, int], queue: int) -> zmq.Socket[bytes]:
-        fd = self._listening(name, fds, socket.SOCK_STREAM)
+        fd = self._listening(name, fds)
         os.set_blocking(fd, False)
         made: zmq.Socket[bytes] = self._context.socket(kind)
         configure(made, queue)
@@ -312,12 +312,12 @@ class Service:
         made.bind(f"ipc://{self.home.socket(self.service, name)}")
         return made
 
-    def _listening(self, name: str, fds: dict[str, int], kind: socket.SocketKind) -> int:
+    def _listening(self, name: str, fds: dict[str, int]) -> int:
         """The socket that orchd made, or, started by hand, one of our own."""
         if name in fds:
             os.set_inheritable(fds[name], False)
             return fds[name]
-        listener = Listener(self.home.socket(self.service, name), kind)
+        listener = Listener(self.home.socket(self.service, name), name)
         self._listeners.append(listener)
         return os.dup(listener.fileno())
 

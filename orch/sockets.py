@@ -1,4 +1,4 @@
-"""Listening Unix sockets: made private and in one step, never stolen, never stale."""
+"""Listening Unix sockets: private, there in one step, never stolen, never stale."""
 
 from __future__ import annotations
 
@@ -10,22 +10,68 @@ from pathlib import Path
 
 from orch.errors import Refused
 
-BACKLOG = 128
-"""Connections that wait while a process is being replaced."""
+BACKLOG = 512
+"""Connections that wait while a process is being replaced (the kernel may allow fewer)."""
+
+DATAGRAM_KINDS = frozenset({"nudge"})
+"""The kinds of sockets that carry datagrams; all others carry streams."""
+
+
+def listen(path: Path, kind: str) -> socket.socket:
+    """Listen on `path`, readable by this user alone; raises `Refused`.
+
+    The socket is bound to a temporary name and renamed into place, so whoever sees it can connect.
+    What a dead process left is replaced; anything else at `path` is refused and stays.
+    """
+    style = _style(kind)
+    _check_free(path, style)
+    made = path.with_name(f".{path.name}.{os.getpid()}")  # longer: the kernel checks the length
+    listener = socket.socket(socket.AF_UNIX, style)
+    umask = os.umask(0o177)
+    try:
+        made.unlink(missing_ok=True)
+        listener.bind(os.fspath(made))
+        if style == socket.SOCK_STREAM:
+            listener.listen(BACKLOG)
+        listener.setblocking(False)
+        made.rename(path)
+    except OSError as error:
+        listener.close()
+        made.unlink(missing_ok=True)
+        raise Refused(f"cannot listen on {path}: {error}") from error
+    finally:
+        os.umask(umask)
+    return listener
+
+
+def answers(path: Path, style: socket.SocketKind = socket.SOCK_STREAM) -> bool:
+    """Whether somebody listens on the socket `path`."""
+    with socket.socket(socket.AF_UNIX, style) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(os.fspath(path))
+        except BlockingIOError:
+            return True  # its backlog is full
+        except OSError:
+            return False
+    return True
 
 
 class Listener:
-    """A listening socket and the lock that makes it ours; `close` removes both."""
+    """A listening socket of a service that runs without orchd, and the lock that makes it ours.
 
-    def __init__(self, path: Path, kind: socket.SocketKind = socket.SOCK_STREAM) -> None:
+    ZeroMQ lets a second binder take over an endpoint in silence; the lock does not.
+    """
+
+    def __init__(self, path: Path, kind: str) -> None:
         self.path = path
         self._lock = _locked(path.with_name(f"{path.name}.lock"), path)
         try:
-            self.socket = _bound(path, kind)
+            self.socket = listen(path, kind)
         except BaseException:
             os.close(self._lock)
             raise
-        self._inode = path.stat().st_ino
+        self._inode = path.lstat().st_ino
 
     def fileno(self) -> int:
         """The listening descriptor."""
@@ -42,17 +88,8 @@ class Listener:
         os.close(self._lock)
 
 
-def answers(path: Path) -> bool:
-    """Whether somebody listens on the stream socket `path`."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(os.fspath(path))
-        except BlockingIOError:
-            return True  # its backlog is full
-        except OSError:
-            return False
-    return True
+def _style(kind: str) -> socket.SocketKind:
+    return socket.SOCK_DGRAM if kind in DATAGRAM_KINDS else socket.SOCK_STREAM
 
 
 def _locked(lock: Path, path: Path) -> int:
@@ -65,35 +102,14 @@ def _locked(lock: Path, path: Path) -> int:
     return fd
 
 
-def _bound(path: Path, kind: socket.SocketKind) -> socket.socket:
-    _check_place(path, kind)
-    made = path.with_name(f".{os.getpid()}")
-    made.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, kind)
-    umask = os.umask(0o177)
-    try:
-        listener.bind(os.fspath(made))
-        if kind == socket.SOCK_STREAM:
-            listener.listen(BACKLOG)
-        listener.setblocking(False)
-        made.rename(path)
-    except OSError as error:
-        listener.close()
-        made.unlink(missing_ok=True)
-        raise Refused(f"cannot listen on {path}: {error}") from error
-    finally:
-        os.umask(umask)
-    return listener
-
-
-def _check_place(path: Path, kind: socket.SocketKind) -> None:
+def _check_free(path: Path, style: socket.SocketKind) -> None:
     try:
         seen = path.lstat()
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(seen.st_mode):
-        raise Refused(f"{path} is there and is not a socket", "move it away")
+        raise Refused(f"{path} is in the way: it is not a socket", "move it away")
     if seen.st_uid != os.getuid():
         raise Refused(f"{path} belongs to user {seen.st_uid}", "use a home of your own")
-    if kind == socket.SOCK_STREAM and answers(path):
+    if answers(path, style):
         raise Refused(f"{path} is served by another process", "stop that one first")
