@@ -38,6 +38,7 @@ from orch.config.tree import (
     SequenceNode,
     line_of,
     listed,
+    nothing,
     scalar,
     written,
 )
@@ -72,7 +73,7 @@ class Checked(msgspec.Struct):
 def check(root: MappingNode | None, file: str, lookup: Lookup, *, project: bool) -> Checked:
     """Read a file's tree by the schema. `project` tells `.orch.yml` from `config.yml`."""
     reader = _Reader(file, lookup, project)
-    values = {} if root is None else reader.mapping(root, _schema(), "", 1)
+    values = {} if root is None else reader.mapping(root, _schema(), "")
     return Checked(file, values, reader.lines, reader.problems, reader.bad_jobs)
 
 
@@ -163,10 +164,10 @@ class _Reader:
         bare = bare_kind(kind)
         if isinstance(bare, (kinds.StructType, kinds.DictType)):
             if isinstance(node, ScalarNode) and scalar(node) is None:
-                return {}
+                node = nothing(node)
             if not isinstance(node, MappingNode):
                 return self.wrong(node, key, f"expected keys and values, got {shape(node)}")
-            return self.mapping(node, bare, key, line_of(node))
+            return self.mapping(node, bare, key)
         if isinstance(bare, kinds.VarTupleType):
             return self.sequence(node, kind, bare, key)
         if not isinstance(node, ScalarNode):
@@ -181,12 +182,10 @@ class _Reader:
             found = typed(found, bare)
         return self.leaf(node, found, kind, key)
 
-    def mapping(self, node: MappingNode, kind: kinds.Type, key: str, line: int) -> dict[str, Any]:
+    def mapping(self, node: MappingNode, kind: kinds.Type, key: str) -> dict[str, Any]:
         """The values below a section, or of a table with free names."""
         values: dict[str, Any] = {}
         seen: dict[str, int] = {}
-        if key:
-            self.lines[key] = line
         for name_node, value_node in _pairs(node):
             if not isinstance(name_node, ScalarNode) or not name_node.value:
                 self.wrong(name_node, key, f"expected a name, got {shape(name_node)}")
@@ -345,7 +344,7 @@ _LATER = [
 
 def _unknown(path: str, known: list[str], section: str) -> str:
     where = f"{section}." if section else ""
-    names = [f"{where}{name}" for name in known]
+    names = [n for n in (f"{where}{name}" for name in known) if generic(n) not in INTERNAL]
     near = difflib.get_close_matches(path, names, 1, 0.75) or difflib.get_close_matches(
         path.rpartition(".")[2], _all_keys(), 1, 0.75
     )

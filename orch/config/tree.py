@@ -28,6 +28,7 @@ __all__ = [
     "Unreadable",
     "line_of",
     "listed",
+    "nothing",
     "parse",
     "plain",
     "scalar",
@@ -104,6 +105,11 @@ def written(text: str) -> ScalarNode:
     """A scalar made of text that stands in no file."""
     mark = yaml.Mark("", 0, 0, 0, None, 0)
     return ScalarNode("tag:yaml.org,2002:str", text, mark, mark)
+
+
+def nothing(node: Node) -> MappingNode:
+    """A section with nothing in it, in the place of a node."""
+    return MappingNode("tag:yaml.org,2002:map", [], node.start_mark, node.end_mark)
 
 
 def listed(text: str) -> list[Any]:
