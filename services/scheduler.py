@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from orch.core.schedule import Agenda, Firing, Key, key
 from orch.errors import OrchError, Unavailable
 from orch.marks import Timer, answers, every, on
 from orch.messages import FireJob, JobsChanged, ListJobs, PassRun, RunPass
 from orch.service import Service, run
-
-GLANCE = 30.0
-"""Seconds between two looks at the wall clock at least: it may jump, and machines sleep."""
 
 RETRY = 1.0
 """Seconds until an engine that did not answer is asked again."""
@@ -21,6 +20,8 @@ class Scheduler(Service):
     """Fires jobs when their time comes; safe to repeat, for the engine fires a time only once."""
 
     name = "scheduler"
+    glance_seconds: ClassVar[float] = 30.0
+    """The longest sleep between two looks at the wall clock: it may jump, and machines sleep."""
 
     def setup(self) -> None:
         """Nothing is planned until the engine has said which jobs there are."""
@@ -28,7 +29,7 @@ class Scheduler(Service):
         self.loaded = False
         self._problems: dict[Key, str] = {}
         self._refusals: dict[Key, int] = {}
-        self._alarm = Timer(GLANCE, self.wake, self.clock())
+        self._alarm = Timer(self.glance_seconds, self.wake, self.clock())
         self._timers.append(self._alarm)
 
     @on(JobsChanged)
@@ -97,8 +98,8 @@ class Scheduler(Service):
 
     def _plan(self) -> None:
         nearest = self.agenda.nearest()
-        wait = GLANCE if nearest is None else min(GLANCE, max(0.0, nearest - self.now()))
-        self._alarm.due = self.clock() + wait
+        wait = self.glance_seconds if nearest is None else max(0.0, nearest - self.now())
+        self._alarm.due = self.clock() + min(self.glance_seconds, wait)
 
 
 def main() -> None:
