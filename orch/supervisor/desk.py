@@ -77,7 +77,9 @@ class Desk:
         return number
 
     def tick(self, now: float) -> None:
-        """Let idle clients go."""
+        """Let idle clients go; listen again when descriptors had run out."""
+        if self.listener not in self._selector.get_map():
+            self._selector.register(self.listener, selectors.EVENT_READ, self._accept)
         for number, client in list(self._clients.items()):
             if not client.busy and now - client.active_at > IDLE_SECONDS:
                 self._drop(number)
@@ -92,7 +94,8 @@ class Desk:
             except OSError:
                 pass
             self._drop(number)
-        self._selector.unregister(self.listener)
+        if self.listener in self._selector.get_map():
+            self._selector.unregister(self.listener)
         self.listener.close()
         os.close(self._spare)
 
@@ -104,17 +107,18 @@ class Desk:
                 return
             accepted = self._accept_with_spare()
             if accepted is None:
+                self._selector.unregister(self.listener)  # until the next tick
                 return
             connection = accepted
         self._watch(self._admit(connection))
 
     def _accept_with_spare(self) -> socket.socket | None:
         """Out of descriptors: make room by the spare one, or by an idle client."""
+        if self._spare < 0:
+            self._make_room()  # which takes the spare one back
         if self._spare >= 0:
             os.close(self._spare)
             self._spare = -1
-        else:
-            self._make_room()
         try:
             return self.listener.accept()[0]
         except OSError:
