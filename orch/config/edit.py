@@ -272,6 +272,8 @@ def _replace(path: Path, data: bytes) -> None:
         mode = 0o644 if path.name == PROJECT_FILE else 0o600
     temporary = ""
     try:
+        for left in path.parent.glob(f".{path.name}.*.new"):
+            left.unlink(missing_ok=True)  # by a command that was killed: the lock is ours
         number, temporary = tempfile.mkstemp(
             prefix=f".{path.name}.", suffix=".new", dir=path.parent
         )

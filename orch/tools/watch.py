@@ -18,7 +18,8 @@ CHECK_SECONDS = 5.0
 """How often the files are looked at anyway: a folder may be replaced, a network disk be silent."""
 
 POLL_SECONDS = 0.5
-"""How often they are looked at where the system can watch no more folders."""
+"""How often they are looked at where no folder can be watched: it is missing, or the system is at
+its limit."""
 
 Stamp = tuple[int, int, int, int, int]
 
@@ -40,6 +41,7 @@ class Watch:
         self._seen = self._look()
         self._observer: Any = None
         self._folders: dict[Path, tuple[int, Any]] = {}
+        self._missing = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
@@ -57,7 +59,7 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stopped:
-            pause = POLL_SECONDS if self.problem else CHECK_SECONDS
+            pause = POLL_SECONDS if self.problem or self._missing else CHECK_SECONDS
             if self._stirred.wait(pause):
                 self._settle()
             if self._stopped:
@@ -83,8 +85,10 @@ class Watch:
         if self.problem:
             return
         try:
-            for folder in {os.path.realpath(p.parent) for path in self.paths for p in _links(path)}:
+            folders = {os.path.realpath(p.parent) for path in self.paths for p in _links(path)}
+            for folder in folders:
                 self._follow(Path(folder))
+            self._missing = not all(Path(folder) in self._folders for folder in folders)
         except OSError as error:
             self.problem = f"files are polled, the system cannot watch them: {error.strerror}"
             self._close_observer()
