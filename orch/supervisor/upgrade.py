@@ -149,11 +149,7 @@ def carry(orchd: Orchd, client: int) -> list[int]:
         told_ready=orchd.told_ready,
         back=program(sys.executable, "--home", str(orchd.home.root), "--spawn", orchd.mode),
     )
-    fds = [write(carried), carried.lock, carried.control]
-    fds += [carried.client] if connection else []
-    for service in carried.services:
-        fds += [*service.listeners.values()] + ([service.lifeline] * (service.lifeline >= 0))
-    return fds
+    return [write(carried), *_descriptors(msgspec.to_builtins(carried))]
 
 
 def write(carried: Carried) -> int:
@@ -177,6 +173,8 @@ def go_back(fd: int, failed: str) -> None:
             return  # this is the program before
         back = [str(part) for part in state["back"]]
         state["failed"] = failed[:500]
+        for kept in _descriptors(state):
+            os.set_inheritable(kept, True)
         with tempfile.TemporaryFile() as file:
             file.write(msgspec.json.encode(state))
             file.flush()
@@ -258,6 +256,14 @@ def _socket(fd: int) -> socket.socket:
     taken = socket.socket(fileno=fd)
     taken.setblocking(False)
     return taken
+
+
+def _descriptors(state: dict[str, Any]) -> list[int]:
+    """The descriptors named in a state, of whatever format."""
+    fds = [state["lock"], state["control"], state["client"]]
+    for service in state["services"]:
+        fds += [service["lifeline"], *service["listeners"].values()]
+    return [int(fd) for fd in fds if int(fd) >= 0]
 
 
 def _whole(fd: int) -> bytes:
