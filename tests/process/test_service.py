@@ -144,15 +144,6 @@ def test_a_subscriber_that_does_not_read_loses_its_own_events_only(toy, client):
     assert kept < 8000
 
 
-def test_events_of_a_like_name_do_not_ring(toy, client):
-    class RowAddedTwice(RowAdded, frozen=True, tag="RowAddedTwic"):
-        """Begins like another."""
-
-    with client.subscribe(RowAdded) as rows:
-        wait_until(lambda: client.ask(Flood(1)) and rows.poll(0.05))
-        assert {type(event) for event in rows.poll(0.05)} <= {RowAdded}
-
-
 # ---- the lifeline ----------------------------------------------------------------------------
 
 
