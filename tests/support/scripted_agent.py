@@ -11,12 +11,14 @@
     do: first CMD           do CMD in the first attempt only
     do: answer JSON         write the answer to ORCH_OUTPUT_FILE
     do: count PATH          append one byte to a file
+    do: daemon              leave a process of its own session behind
     do: exit CODE           leave
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -64,6 +66,8 @@ def act(command: str) -> None:
     elif verb == "count":
         with Path(rest).open("ab", buffering=0) as file:
             file.write(b"x")
+    elif verb == "daemon":
+        daemon()
     elif verb == "exit":
         sys.exit(int(rest))
     else:
@@ -82,6 +86,16 @@ def wait(path: Path) -> None:
         if time.monotonic() > deadline:
             sys.exit(f"waited in vain for {path}")
         time.sleep(0.02)
+
+
+def daemon() -> None:
+    """Start a process that nothing but its environment ties to this attempt."""
+    argv = [sys.executable, "-c", "import time; time.sleep(600)"]
+    left = subprocess.Popen(
+        argv, start_new_session=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    (Path(os.environ["ORCH_ATTEMPT_DIR"]) / "daemon.pid").write_text(str(left.pid))
 
 
 def read() -> None:
