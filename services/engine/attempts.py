@@ -43,6 +43,7 @@ class Attempts(Endings):
         config = self.loaded.config.engine
         self.repeat(config.tick_interval, self.stir)
         self.repeat(config.sync_interval, self.adopt)
+        self.repeat(config.sync_interval, self.look_at_files)
 
     def on_swept(self) -> None:
         """Begin with what an earlier engine left open."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from orch.config.load import Loaded, ProjectConfig, load
+from orch.config.load import Loaded, ProjectConfig, load, stamp
 from orch.config.schema import Config
 from orch.core import names
 from orch.errors import ConfigError, NotFound, Refused, Unknown
@@ -150,6 +150,12 @@ class Ledger(Service):
             self._applied()
         self._watch_files()
         self.stir()
+
+    def look_at_files(self) -> None:
+        """The safety net under the watch: read the config again if a file of it changed."""
+        seen = {path: stamp(Path(path)) for path in self.loaded.files}
+        if seen != self.loaded.files or self.config_problem:
+            self.reload()
 
     def _applied(self) -> None:
         for hint in (*self.loaded.problems, *self.loaded.hints):
