@@ -45,26 +45,31 @@ def idle(world: World) -> list[Row]:
     return [
         Row(
             figure="orchd, engine, scheduler, capture idle (PSS)",
-            value=f"{total / MIB:.1f} MiB",
-            target="28 MiB",
+            value=total / MIB,
+            unit="MiB",
+            peer="4 separate interpreters",
+            peer_value=separate(4) / MIB,
+            target=28,
             ok=total <= 28 * MIB,
-            beside=f"{parts}; 4 separate interpreters {separate(4) / MIB:.1f} MiB",
+            note=parts,
         ),
-        Row(
-            figure=f"idle CPU of everything over {IDLE_SECONDS:.0f} s",
-            value=f"{sum(used.values()):.2%}",
-            target="0.5 % of one core",
-            ok=sum(used.values()) <= 0.005,
-            beside=shares,
-        ),
-        Row(
-            figure="idle CPU of orchd",
-            value=f"{used['orchd']:.2%}",
-            target="0.1 %",
-            ok=used["orchd"] <= 0.001,
-            beside="two comparable orchestrators 0.25 to 1 % (BENCH of their own)",
-        ),
+        idle_cpu("everything", sum(used.values()), 0.5, shares),
+        idle_cpu("orchd", used["orchd"], 0.1, ""),
     ]
+
+
+def idle_cpu(what: str, share: float, limit: float, note: str) -> Row:
+    """A row of CPU use, as a share of one core."""
+    return Row(
+        figure=f"idle CPU of {what} over {IDLE_SECONDS:.0f} s",
+        value=share * 100,
+        unit="%",
+        peer="comparable orchestrators, published",
+        peer_value=0.65,
+        target=limit,
+        ok=share * 100 <= limit,
+        note=note,
+    )
 
 
 def session(world: World) -> Row:
@@ -81,11 +86,13 @@ def session(world: World) -> Row:
     taken = pss(found)
     (world.root / "gate").touch()
     return Row(
-        figure="memory of a running session (session process, PSS)",
-        value=f"{taken / MIB:.1f} MiB",
-        target="12 MiB",
+        figure="a running session (session process, PSS)",
+        value=taken / MIB,
+        unit="MiB",
+        peer="bare interpreter",
+        peer_value=bare() / MIB,
+        target=12,
         ok=0 < taken <= 12 * MIB,
-        beside=f"a bare interpreter {bare() / MIB:.1f} MiB",
     )
 
 

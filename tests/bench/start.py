@@ -46,16 +46,17 @@ def cold_start() -> Row:
             world.orch("down")
         finally:
             world.close()
-    middle = statistics.median(took)
-    beside = f"fastest {min(took) * 1000:.0f} ms"
-    if installed("supervisord"):
-        beside += f"; supervisord with the same imports {supervisord_start() * 1000:.0f} ms"
+    middle = statistics.median(took) * 1000
+    peer = supervisord_start() * 1000 if installed("supervisord") else 0.0
     return Row(
         figure="`orch up` cold to all ready",
-        value=f"{middle * 1000:.0f} ms",
-        target="400 ms",
-        ok=middle <= 0.4,
-        beside=beside,
+        value=middle,
+        unit="ms",
+        peer="supervisord, same imports",
+        peer_value=peer,
+        target=400,
+        ok=middle <= 400,
+        note=f"fastest {min(took) * 1000:.0f} ms",
     )
 
 
@@ -74,52 +75,42 @@ def supervisord_start() -> float:
 def commands(world: World, bare: float) -> list[Row]:
     """`version`, `ping` and `task list` as multiples of `python -c pass`."""
     orch = shutil.which("orch", path=str(Path(sys.executable).parent)) or "orch"
-    peers = peer_commands()
-    told = "; ".join(f"`{name}` {ratio:.2g}x" for name, ratio in ratios(peers, bare))
     found = []
     for words, limit in ((("version",), 4.0), (("task", "list"), 8.0), (("ping",), 1.15)):
         took = median(lambda words=words: seconds([orch, *words], world))
-        name = f"`orch {' '.join(words)}`"
-        found.append(
-            Row(
-                figure=f"start of {name}" + (f", {TASKS} tasks" if "list" in words else ""),
-                value=f"{took / bare:.2f}x ({took * 1000:.0f} ms)",
-                target=f"{limit:g}x `python -c pass`",
-                ok=took / bare <= limit,
-                beside=f"`python -c pass` {bare * 1000:.1f} ms; {told or 'no peer installed'}",
-            )
-        )
-        if words == ("ping",) and "supervisorctl pid" in peers:
-            peer = peers["supervisorctl pid"]
-            found.append(
-                Row(
-                    figure="`orch ping` beside supervisorctl",
-                    value=f"{took / peer:.2f}x",
-                    target="0.2x",
-                    ok=took / peer <= 0.2,
-                    beside=f"`supervisorctl pid` {peer * 1000:.0f} ms",
-                )
-            )
+        name = f"`orch {' '.join(words)}`" + (f", {TASKS} tasks" if "list" in words else "")
+        found.append(beside(f"start of {name}", took, "`python -c pass`", bare, limit))
+    if installed("supervisord"):
+        peer = supervisorctl()
+        found.append(beside("start of `orch ping`", took, "`supervisorctl pid`", peer, 0.2))
     return found
 
 
-def peer_commands() -> dict[str, float]:
-    """Seconds that the peers' own commands take against their running supervisors."""
-    if not installed("supervisord"):
-        return {}
+def beside(figure: str, took: float, peer: str, peer_took: float, limit: float) -> Row:
+    """A row that compares two times, in seconds."""
+    times = took / peer_took
+    return Row(
+        figure=figure,
+        value=took * 1000,
+        unit="ms",
+        peer=peer,
+        peer_value=peer_took * 1000,
+        target=limit,
+        ok=times <= limit,
+        note=f"ratio {times:.2f}",
+    )
+
+
+def supervisorctl() -> float:
+    """Seconds that the peer's own command takes against its running supervisor."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         peer = Supervisord(Path(folder), children=1)
         peer.start()
         try:
             peer.wait_ready(peer.names[0])
-            return {"supervisorctl pid": median(lambda: seconds(peer.command("pid")), 7)}
+            return median(lambda: seconds(peer.command("pid")), 7)
         finally:
             peer.stop()
-
-
-def ratios(peers: dict[str, float], bare: float) -> list[tuple[str, float]]:
-    """Each peer's command as a multiple of `python -c pass`."""
-    return [(name, took / bare) for name, took in peers.items()]
 
 
 def fill(world: World) -> None:

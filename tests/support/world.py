@@ -11,14 +11,18 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import psutil
+from msgspec import to_builtins
 
+from orch.cli import daemon, documents
+from orch.client import Client
+from orch.messages import GetTask, ListTasks, R, Request
+from orch.model import Task
 from orch.paths import Home, scratch
-
-T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 AGENT = ROOT / "tests" / "support" / "scripted_agent.py"
@@ -69,6 +73,7 @@ class World:
         self.home = Home(self.root / "h")
         self.home.root.mkdir(mode=0o700)
         self.projects: list[Path] = []
+        self.slugs: dict[Path, str] = {}
         self.orchd: subprocess.Popen[bytes] | None = None
         self.started: list[subprocess.Popen[str]] = []
         self.max_parallel = 4
@@ -93,6 +98,7 @@ class World:
         self.git("add", "-A", cwd=path)
         self.git("commit", "-qm", "Begin", cwd=path)
         self.projects.append(path)
+        self.slugs[path] = slug
         self.configure()
         return path
 
@@ -131,12 +137,22 @@ class World:
 
     def all_ready(self) -> bool:
         """Whether orchd answers and all of its services are ready."""
-        ran = self.orch("status", "--json", ok=None)
-        if ran.code != 0:
+        roster = daemon.roster(self.home)
+        if roster is None:
             assert self.orchd is None or self.orchd.poll() is None, self.logs()
             return False
-        services = ran.json["services"]
-        return bool(services) and all(one["state"] == "ready" for one in services)
+        return bool(roster.services) and all(one.state == "ready" for one in roster.services)
+
+    # ---- asking without a command ------------------------------------------------------------
+
+    @cached_property
+    def client(self) -> Client:
+        """A client of this home: quicker than a command where the command is not the point."""
+        return Client(self.home)
+
+    def ask(self, request: Request[R]) -> R:
+        """The reply to a request."""
+        return self.client.ask(request, timeout=20.0)
 
     # ---- acting ----------------------------------------------------------------------------
 
@@ -187,8 +203,13 @@ class World:
 
     def task(self, task: str, cwd: Path | None = None) -> dict[str, Any]:
         """A task as `orch task get --json` shows it."""
-        got: dict[str, Any] = self.orch("task", "get", task, "--json", cwd=cwd).json
-        return got
+        detail = self.ask(GetTask(task, project=self.slug(cwd or self.repo)))
+        plain: dict[str, Any] = to_builtins(documents.detail(detail))
+        return plain
+
+    def slug(self, folder: Path) -> str:
+        """What a project's folder is called."""
+        return self.slugs[folder]
 
     def git(self, *args: str, cwd: Path | None = None) -> str:
         """Run git, in the first project unless told otherwise, and return what it printed."""
@@ -209,15 +230,23 @@ class World:
 
     def pid(self, name: str) -> int:
         """The pid of a running service, or of `orchd`."""
-        status = self.orch("status", "--json").json
+        roster = daemon.roster(self.home)
+        assert roster is not None, self.logs()
         if name == "orchd":
-            return int(status["orchd"]["pid"])
-        return int(next(one["pid"] for one in status["services"] if one["name"] == name))
+            return roster.pid
+        return next(one.pid for one in roster.services if one.name == name)
 
     def log_of(self, task: str, n: int = 1) -> Path:
         """The terminal log of an attempt."""
         attempts = self.task(task)["attempts"]
         return Path(next(one["folder"] for one in attempts if one["n"] == n)) / "terminal.log"
+
+    def output_of(self, task: str) -> bytes:
+        """What the first attempt has written so far."""
+        try:
+            return self.log_of(task).read_bytes()
+        except (FileNotFoundError, StopIteration):
+            return b""
 
     # ---- waiting ---------------------------------------------------------------------------
 
@@ -234,16 +263,16 @@ class World:
         self.until(there, f"{task} {status}", seconds=seconds, show=lambda: json.dumps(last))
         return last
 
-    def wait_all_done(self, count: int, seconds: float = 100) -> list[dict[str, Any]]:
+    def wait_all_done(self, count: int, seconds: float = 100) -> list[Task]:
         """Wait until `count` tasks are done."""
-        last: list[dict[str, Any]] = []
+        last: list[Task] = []
 
         def there() -> bool:
-            last[:] = self.orch("task", "list", "--all", "--json").json
-            return sum(one["status"] == "done" for one in last) == count
+            last[:] = self.ask(ListTasks(all=True, limit=1000)).tasks
+            return sum(one.status == "done" for one in last) == count
 
         def shown() -> str:
-            return json.dumps([(one["id"], one["status"], one["last_error"]) for one in last])
+            return "\n".join(f"{one.key} {one.status} {one.last_error}" for one in last)
 
         self.until(there, f"{count} tasks done", seconds=seconds, show=shown)
         return last
@@ -316,6 +345,9 @@ class World:
                 process.terminate()
             process.communicate()
         self.started.clear()
+        if "client" in self.__dict__:
+            self.client.close()
+            del self.client
 
     def _environment(self) -> dict[str, str]:
         keep = {name: os.environ[name] for name in ("PATH", "LANG", "TERM") if name in os.environ}
