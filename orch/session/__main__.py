@@ -6,13 +6,14 @@ import sys
 import time
 
 from orch.session import order
+from orch.session.ending import end_all
 from orch.session.loop import Session
 
 
 def main(folder: str) -> int:
     """Own the folder, run its attempt, return an exit status for the pane."""
     try:
-        held = order.own(folder)
+        before = order.own(folder)
     except (order.Taken, OSError) as problem:
         print(f"orch: {problem}", file=sys.stderr)
         return 75
@@ -35,8 +36,10 @@ def main(folder: str) -> int:
             },
         )
         return 1
+    if before:
+        end_all(launch.run)
     Session(launch).run()
-    return 0 * held
+    return 0
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 from orch.session import marks
 
@@ -75,3 +76,12 @@ class Ending:
         if self._steps == len(LEFT):
             marks.signal_all(left, signal.SIGKILL)
         return self._look
+
+
+def end_all(run: str) -> None:
+    """End what an earlier life of this attempt left, before it lives again."""
+    began = time.monotonic()
+    while (left := marks.marked(run)) and time.monotonic() - began < GIVE_UP:
+        late = time.monotonic() - began >= LEFT[1][0]
+        marks.signal_all(left, signal.SIGKILL if late else signal.SIGTERM)
+        time.sleep(LOOK)

@@ -254,6 +254,7 @@ class Session:
         self.record.add(line)
         self.pane.show(line.replace(b"\n", b"\r\n"))
         self._write("launch_failed", None, None, problem)
+        self.pane.show_rest()
 
     def _finish(self) -> None:
         self.typist.close()
@@ -261,6 +262,7 @@ class Session:
             self.control.close()
         program, ending = self.program, self.ending
         self._write(ending.by, program.code, program.signal, ending.message)
+        self.pane.show_rest()
 
     def _write(self, by: str, code: int | None, number: int | None, message: str) -> None:
         """Write the results; on a full disk again and again, unless nobody is there any more."""

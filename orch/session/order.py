@@ -27,10 +27,10 @@ class Taken(Exception):
     """Another session process runs, or has run, the attempt of this folder."""
 
 
-def own(folder: str) -> int:
-    """Take the folder for this process by a lock on `session.json`; raises `Taken`.
+def own(folder: str) -> bool:
+    """Take the folder for the life of this process by a lock on `session.json`; raises `Taken`.
 
-    Returns the descriptor that holds the lock for the life of the process.
+    Returns whether it was another's before, who was killed: then something may be left of it.
     """
     held = os.open(f"{folder}/session.json", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -42,9 +42,10 @@ def own(folder: str) -> int:
         os.close(held)
         raise Taken(f"the attempt in {folder} has ended")
     note = {"pid": os.getpid(), "started": started(), "at": time.time()}
+    before = os.fstat(held).st_size > 0
     os.ftruncate(held, 0)
     os.pwrite(held, json.dumps(note).encode(), 0)
-    return held
+    return before
 
 
 def read(folder: str) -> Launch:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import termios
+import time
 
 BACKLOG = 65536
 """Bytes that may wait for a slow pane; beyond them the agent's output is held back."""
@@ -61,6 +63,13 @@ class Pane:
                 self.backlog.clear()
                 return
             del self.backlog[:done]
+
+    def show_rest(self, seconds: float = 1.0) -> None:
+        """Write what waits, for so long as it may take."""
+        deadline = time.monotonic() + seconds
+        while self.backlog and time.monotonic() < deadline:
+            select.select([], [1], [], 0.1)
+            self.flush()
 
     def read(self) -> bytes:
         """What was typed; control-D of a cooked keyboard comes as its byte. Notes a dead pane."""

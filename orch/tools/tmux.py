@@ -128,13 +128,15 @@ class Tmux:
     def command(self, *words: str) -> list[str]:
         """Run one tmux command; returns the lines it printed.
 
+        A command whose connection ends under it is run again, so it must be safe to repeat.
         Raises `ToolFailed` with tmux's words, `Unknown` when the server does not answer.
         """
         with self._lock:
             for _ in range(2):
                 try:
                     if self._connection is None:
-                        self._connection = Connection(self._argv("-C", *_ATTACH), environment())
+                        argv = self._argv("-C", *_ATTACH)
+                        self._connection = Connection(argv, environment(), TIMEOUT)
                     return self._connection.ask(words, TIMEOUT)
                 except Broken:
                     self._drop()

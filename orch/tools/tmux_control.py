@@ -15,13 +15,16 @@ MOST_BYTES = 16 << 20
 
 
 class Broken(Exception):
-    """The connection is gone, or never came about; the command had no effect that we know of."""
+    """The connection has ended, or never came about: ask again by another."""
 
 
 class Connection:
-    """A `tmux -C` process. Not safe from several threads at once."""
+    """A `tmux -C` process. Not safe from several threads at once.
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+    Raises `Broken` when it cannot attach, `Unknown` when the server does not answer.
+    """
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], timeout: float) -> None:
         try:
             self._client = Dialogue(argv, env=env, cwd="/")
         except ToolFailed as error:
@@ -31,19 +34,19 @@ class Connection:
         self._open = True
         self._buffer = b""
         try:
-            self._answer(own=False, deadline=time.monotonic() + 5.0)  # that of the attaching
-        except (ToolFailed, Unknown) as error:
+            self._answer(own=False, deadline=time.monotonic() + timeout)  # that of the attaching
+        except ToolFailed as error:
             self.close()
             raise Broken(error.message) from error
-        except Broken:
+        except (Broken, Unknown):
             self.close()
             raise
 
     def ask(self, words: Sequence[str], timeout: float) -> list[str]:
         """Run one command; returns the lines it printed.
 
-        Raises `ToolFailed` when tmux refuses it, `Broken` when the connection was gone before the
-        command went out, `Unknown` when no answer came: then it may have been done or not.
+        Raises `ToolFailed` when tmux refuses it, `Broken` when the connection ended before an
+        answer came, `Unknown` when none came in time: then it may have been done or not.
         """
         if not self._open:
             raise Broken("the connection was closed")
@@ -56,12 +59,9 @@ class Connection:
             raise Broken(str(error)) from error
         try:
             return self._answer(own=True, deadline=time.monotonic() + timeout)
-        except Broken as error:
+        except (Broken, Unknown):
             self.close()
-            raise Unknown(f"tmux {words[0]}: the server went away") from error
-        except Unknown as error:
-            self.close()
-            raise Unknown(f"tmux {words[0]}: {error.message}") from error
+            raise
 
     def close(self) -> None:
         """Detach."""
@@ -95,7 +95,7 @@ class Connection:
                 return line
             left = deadline - time.monotonic()
             if left <= 0 or not self._poll.poll(left * 1000):
-                raise Unknown("no answer in time")
+                raise Unknown("the tmux server does not answer")
             self._fill()
 
     def _fill(self) -> None:
@@ -106,7 +106,7 @@ class Connection:
         if not block:
             raise Broken("the connection was closed")
         if len(self._buffer) > MOST_BYTES:
-            raise Unknown("the answer is too long")
+            raise Unknown("the tmux server answers without end")
         self._buffer += block
 
 
