@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 
 from orch.core.supervised import Event, Extend, Heartbeat, Ready, Service
+from orch.paths import Home
+from orch.supervisor import leftovers, spawn
 from orch.supervisor.roster import Entry
 
 LINE_BYTES = 256
@@ -84,6 +86,33 @@ class Child:
         except OSError:
             return b"", False
         return data, bool(data)
+
+
+def begin(home: Home, child: Child, mode: spawn.Mode) -> int:
+    """Make the service's process and hold its lifeline; its pid. Raises OSError."""
+    entry = child.entry
+    ours, theirs = socket.socketpair()
+    fds = {"lifeline": theirs.fileno()}
+    fds |= {kind: listener.fileno() for kind, listener in child.listeners.items()}
+    places = {"ORCH_HOME": str(home.root), "ORCH_SERVICE": entry.name}
+    order = spawn.Order(
+        name=entry.name,
+        module=entry.module,
+        fds=fds,
+        environment={**places, **entry.environment},
+        folder=home.state,
+        output=home.raw_log(entry.name),
+    )
+    try:
+        pid = spawn.spawn(order, mode)
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    child.open(ours)
+    child.started = leftovers.started(pid)
+    return pid
 
 
 def parsed(line: bytes) -> Event | None:

@@ -8,11 +8,16 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from orch.paths import Home
+
+if TYPE_CHECKING:
+    from orch.supervisor.child import Child
 
 GRACE_SECONDS = 1.5
 """How long a leftover may finish what it does before it is killed."""
@@ -35,6 +40,12 @@ def record(home: Home, children: list[Recorded]) -> None:
         made.replace(path)
     except OSError:
         return  # a full disk: the lifeline and the death signal still end them
+
+
+def record_children(home: Home, children: Iterable[Child]) -> None:
+    """Write down those of the children that have a process."""
+    living = [child for child in children if child.service.pid]
+    record(home, [Recorded(c.entry.name, c.service.pid, c.started) for c in living])
 
 
 def recorded(home: Home) -> list[Recorded]:

@@ -37,7 +37,7 @@ from orch.core.supervised import (
 from orch.errors import OrchError
 from orch.paths import Home
 from orch.supervisor import leftovers, logs, processes, sockets, spawn
-from orch.supervisor.child import Child
+from orch.supervisor.child import Child, begin
 from orch.supervisor.commands import Commands
 from orch.supervisor.desk import Desk
 from orch.supervisor.events import Ring
@@ -311,35 +311,11 @@ class Orchd:
         self._hang_up(child)
         logs.rotate(self.home.raw_log(entry.name))
         try:
-            ours, theirs = socket.socketpair()
+            pid = begin(self.home, child, self.mode)
         except OSError as error:
-            self.step(entry.name, NotLaunched(f"no lifeline: {error.strerror}"))
+            self.step(entry.name, NotLaunched(f"it cannot be made: {error.strerror}"))
             return
-        fds = {"lifeline": theirs.fileno()}
-        fds |= {kind: listener.fileno() for kind, listener in child.listeners.items()}
-        order = spawn.Order(
-            name=entry.name,
-            module=entry.module,
-            fds=fds,
-            environment={
-                "ORCH_HOME": str(self.home.root),
-                "ORCH_SERVICE": entry.name,
-                **entry.environment,
-            },
-            folder=self.home.state,
-            output=self.home.raw_log(entry.name),
-        )
-        try:
-            pid = spawn.spawn(order, self.mode)
-        except OSError as error:
-            ours.close()
-            self.step(entry.name, NotLaunched(f"no process: {error.strerror}"))
-            return
-        finally:
-            theirs.close()
-        child.open(ours)
         self.watch_child(child)
-        child.started = leftovers.started(pid)
         self.step(entry.name, Launched(pid))
         self._record()
 
@@ -349,14 +325,7 @@ class Orchd:
         child.hang_up()
 
     def _record(self) -> None:
-        leftovers.record(
-            self.home,
-            [
-                leftovers.Recorded(name, child.service.pid, child.started)
-                for name, child in self.children.items()
-                if child.service.pid
-            ],
-        )
+        leftovers.record_children(self.home, self.children.values())
 
     # ---- what processes do -------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from orch.paths import Home
 ROSTER_VARIABLE = "ORCH_ROSTER"
 """Names a JSON file in the form of `Plan` that replaces the built-in roster (for tests)."""
 
-SHARED = ("zmq", "apsw", "msgspec", "orch.messages", "orch.lifeline", "orch.log", "orch.service")
+SHARED = ("zmq", "apsw", "msgspec", "orch.messages", "orch.lifeline", "orch.log", "orch.service", "watchdog.observers")
 """What services have in common: imported once, in orchd, and shared by every fork."""
 
 

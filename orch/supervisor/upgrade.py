@@ -202,14 +202,7 @@ def adopt(orchd: Orchd, carried: Carried) -> int:
     orchd.events = Ring(carried.events)
     orchd.started_at = carried.started_at
     orchd.told_ready = carried.told_ready
-    leftovers.record(
-        orchd.home,
-        [
-            leftovers.Recorded(child.entry.name, child.service.pid, child.started)
-            for child in orchd.children.values()
-            if child.service.pid
-        ],
-    )
+    leftovers.record_children(orchd.home, orchd.children.values())
     if carried.client < 0:
         return 0
     assert orchd.desk is not None

@@ -199,7 +199,7 @@ def test_out_of_descriptors_orchd_still_answers_and_recovers(orchd):
     crowd = [connected(orchd) for _ in range(highest + 10)]
     assert served_at_once(orchd)
     os.kill(old, signal.SIGKILL)
-    eventually(lambda: "no lifeline" in orchd.see("engine").last_error, "it cannot be started")
+    eventually(lambda: "cannot be made" in orchd.see("engine").last_error, "it cannot be started")
     assert served_at_once(orchd)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))  # not even the spare one helps
     crowd.append(connected(orchd))
