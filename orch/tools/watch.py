@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,8 +15,8 @@ QUIET_SECONDS = 0.1
 LONGEST_SECONDS = 1.0
 """A change is told at the latest after so long, however much goes on."""
 
-CHECK_SECONDS = 5.0
-"""How often the files are looked at anyway: a folder may be replaced, a network disk be silent."""
+CHECK_SECONDS = 2.0
+"""How often files are looked at anyway: modes change, folders are replaced, disks are silent."""
 
 POLL_SECONDS = 0.5
 """How often they are looked at where no folder can be watched: it is missing, or the system is at
@@ -117,13 +118,13 @@ class Watch:
         handler.on_any_event = self._stir  # type: ignore[method-assign]
         heard: list[type[events.FileSystemEvent]] = [
             events.FileCreatedEvent,
-            events.FileModifiedEvent,
             events.FileMovedEvent,
             events.FileDeletedEvent,
             events.FileClosedEvent,
-            events.FileAttribEvent,
             events.DirDeletedEvent,
         ]
+        if sys.platform != "linux":  # there a file's end of writing is told, and that is enough:
+            heard.append(events.FileModifiedEvent)  # a database in the folder writes all the time
         return self._observer.schedule(handler, str(folder), event_filter=heard)
 
     def _stir(self, event: Any) -> None:
