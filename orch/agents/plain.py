@@ -38,7 +38,12 @@ def _overwritten(line: str) -> str:
     if "\r" in line:
         parts = [part for part in line.split("\r") if part]
         line = parts[-1] if parts else ""
-    while "\b" in line:
-        shorter = re.sub(r"[^\b]\b", "", line, count=1)
-        line = shorter if shorter != line else line.replace("\b", "")
-    return line
+    if "\b" not in line:
+        return line
+    kept: list[str] = []
+    for char in line:
+        if char != "\b":
+            kept.append(char)
+        elif kept:
+            kept.pop()
+    return "".join(kept)

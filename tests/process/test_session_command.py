@@ -229,15 +229,6 @@ def test_a_terminated_session_process_is_a_cancellation(world):
     assert run.ends().ended_by == "cancelled"
 
 
-def test_an_agent_that_ignores_every_signal_is_killed_with_its_children(world):
-    run = world.start("sh", "-c", "trap '' INT TERM HUP; echo x; while :; do sleep 1; done")
-    run.shows(b"x")
-    run.ask(type="stop")
-    result = run.ends()
-    assert (result.ended_by, result.signal) == ("cancelled", signal.SIGKILL)
-    assert run.left == []
-
-
 def test_a_second_session_process_on_a_folder_touches_nothing(world):
     run = world.start("sh", "-c", "echo first; read line")
     run.shows(b"first")
