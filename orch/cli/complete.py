@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from orch.cli.app import App
 from orch.errors import OrchError
 from orch.messages import GetOverview, GetRoster, ListJobs, ListTasks
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SECONDS = 0.5
 """How long a person pressing Tab is kept waiting."""
@@ -70,6 +73,8 @@ def jobs(ctx: click.Context, _param: click.Parameter, begun: str) -> list[Comple
 
 def _matching(ctx: click.Context, begun: str, look: Callable[[App], Found]) -> list[CompletionItem]:
     """What `look` finds that begins so; nothing at all when it cannot be found quickly."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - completion only
+
     try:
         found = list(look(ctx.ensure_object(App)))
     except (OrchError, OSError):

@@ -126,9 +126,11 @@ def _attempt(detail: TaskDetail, wanted: int) -> Attempt | None:
 def _no_session(detail: TaskDetail) -> Refused:
     task = detail.task
     why = task.blocked_reason or task.last_error or detail.waiting_for
+    hint = f"`orch task get {task.key}` shows how it is"
+    if detail.attempts:
+        hint = f"`orch task replay {task.key}` shows what its last session did"
     return Refused(
-        f"{task.key} has no session: it is {task.status}{f' ({why})' if why else ''}",
-        f"`orch task retry {task.key}` starts it over",
+        f"no session of {task.key} runs: it is {task.status}{f' ({why})' if why else ''}", hint
     )
 
 

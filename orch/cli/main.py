@@ -10,6 +10,7 @@ from typing import cast
 
 import click
 
+from orch.cli import show
 from orch.cli.app import App
 from orch.cli.lazy import Entry, Lazy
 from orch.errors import OrchError
@@ -67,7 +68,7 @@ def run(args: Sequence[str] | None = None) -> int:
     app = App()
     try:
         result = root.main(words, prog_name="orch", standalone_mode=False, obj=app)
-        sys.stdout.flush()
+        show.flush()
     except click.UsageError as error:
         return fail(app.json or _wants_json(words), "Usage", error.format_message(), _usage(error))
     except click.ClickException as error:
@@ -84,8 +85,6 @@ def run(args: Sequence[str] | None = None) -> int:
 
 def fail(json: bool, kind: str, message: str, hint: str = "", code: int = 2) -> int:
     """Print an error as text on stderr or as JSON on stdout; returns its exit code."""
-    from orch.cli import show  # noqa: PLC0415 - a command may have failed before it printed
-
     try:
         show.error(json, kind, message, hint)
     except BrokenPipeError:

@@ -121,7 +121,7 @@ def replay(
         raise NotFound(f"{detail.task.key} has no {which}", "`orch task get` lists its attempts")
     found = recording.Recording(Path(chosen[-1].folder))
     if file is None and not app.json:
-        recording.play(found, sys.stdout.buffer, speed, idle)
+        recording.play(found, show.write_bytes, speed, idle)
         return
     lines = b"".join(line + b"\n" for line in recording.cast(found, detail.task.title))
     if file in (None, "-"):

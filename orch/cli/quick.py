@@ -129,6 +129,8 @@ def _no_answer(error: OSError, json: bool) -> int:
 
 
 def _print(text: str) -> int:
+    if sys.stdout is None:
+        return 0
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()

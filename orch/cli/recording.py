@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -72,17 +72,18 @@ class Recording:
                 yield Step(last, data)
 
 
-def play(recording: Recording, out: BinaryIO, speed: float, most_pause: float) -> None:
+def play(
+    recording: Recording, write: Callable[[bytes], object], speed: float, most_pause: float
+) -> None:
     """Write the output at its recorded pace times `speed`; no pause is longer than `most_pause`."""
     shown = 0.0
     for step in recording.steps():
         pause = min((step.seconds - shown) / speed, most_pause)
         shown = step.seconds
         if pause > 0:
-            out.flush()
             time.sleep(pause)
-        out.write(step.data)
-    out.flush()
+        if step.data:
+            write(step.data)
 
 
 def cast(recording: Recording, title: str) -> Iterator[bytes]:
@@ -110,4 +111,6 @@ def cast(recording: Recording, title: str) -> Iterator[bytes]:
 
 
 def _line(seconds: float, code: str, text: str) -> bytes:
+    if code == "o":  # a terminal's line discipline would have done this on the way out
+        text = text.replace("\r\n", "\n").replace("\n", "\r\n")
     return msgspec.json.encode([round(seconds, 6), code, text])

@@ -53,6 +53,12 @@ def write(text: str) -> None:
         sys.stdout.flush()
 
 
+def flush() -> None:
+    """Have everything written; raises `BrokenPipeError` when the reader has left."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
 def write_bytes(data: bytes) -> None:
     """Print bytes as they are, at once: what a session wrote."""
     if sys.stdout is not None:
@@ -93,7 +99,7 @@ def error(as_json: bool, kind: str, message: str, hint: str = "") -> None:
     """Print an error: a document on stdout with `--json`, `error:` and `hint:` on stderr."""
     if as_json:
         json({"error": {"class": kind, "message": message, "hint": hint}})
-        sys.stdout.flush()
+        flush()
         return
     note(f"{paint('error:', 'red', sys.stderr)} {clean(message, lines=True)}")
     if hint:

@@ -70,7 +70,7 @@ def add(app: App, /, title: str, internal: bool, run: bool, watch: bool, **o: ob
     )
     if not watch:
         return 0
-    sys.stdout.flush()
+    show.flush()
     from orch.cli.live import follow_task  # noqa: PLC0415 - only --watch needs it
 
     return follow_task(app, added.id, from_start=True)
@@ -342,12 +342,11 @@ def all_events(app: App, key: str) -> list[Event]:
 def told(event: Event) -> str:
     """What an event says beside its name, in one line: its move first, then the rest."""
     data = dict(event.data)
-    said = []
+    inner = data.pop("data", None)
+    if isinstance(inner, dict):  # told by orchd: it has an id and a time of its own
+        data = inner
     old, new = data.pop("from", None), data.pop("to", None) or data.pop("status", None)
-    if old and new:
-        said.append(f"{old} → {new}")
-    elif new:
-        said.append(str(new))
+    said = [f"{old} → {new}"] if old and new else [str(new)] if new else []
     said.extend(f"{key}={value}" for key, value in data.items() if value not in (None, "", [], {}))
     return show.clean(" ".join(said))
 
