@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from orch.errors import Unknown
 from orch.hosts import Host
@@ -20,30 +21,42 @@ SECONDS = 12.0
 """After so long no further try is made."""
 
 
-def deliver(host: Host, session: Session, text: str, submit: bool, key: str) -> Delivered:
+class Outcome(NamedTuple):
+    """What became of a text; `sure` unless the session may still take it, or take it later."""
+
+    delivered: Delivered
+    sure: bool
+
+
+ENDED = Outcome(Delivered("refused", "the session has ended"), sure=True)
+
+
+def deliver(host: Host, session: Session, text: str, submit: bool, key: str) -> Outcome:
     """Type the text into the session, once per `key`, and say what became of it.
 
     For a thread: it may take `SECONDS` and the time that typing takes.
     """
+    if session.ended:
+        return ENDED
     deadline = time.monotonic() + SECONDS
-    outcome = Delivered("refused", "the session has ended")
-    for _ in range(0 if session.ended else TRIES):
-        try:
-            outcome = Delivered(*host.send(session.session, text, submit, key))
-            again = outcome.state == "refused" and _begins(host, session)
-        except Unknown as error:
-            reason = f"the session does not answer, it may still take the text: {error}"
-            outcome, again = Delivered("refused", reason), True
-        if not again or time.monotonic() > deadline:
+    for _ in range(TRIES):
+        outcome = _once(host, session, text, submit, key)
+        if outcome.sure or time.monotonic() > deadline:
             break
         time.sleep(PAUSE)
     return outcome
 
 
-def _begins(host: Host, session: Session) -> bool:
-    """Whether the session is about to begin: nothing shown yet, and not ended."""
+def _once(host: Host, session: Session, text: str, submit: bool, key: str) -> Outcome:
     folder = Path(session.folder)
     try:
-        return host.size(folder) == 0 and host.finished(folder) is None
-    except Unknown:
-        return False
+        told = Delivered(*host.send(session.session, text, submit, key))
+        if told.state != "refused":
+            return Outcome(told, sure=True)
+        if host.finished(folder) is not None:
+            return ENDED
+        just_beginning = host.size(folder) == 0
+        return Outcome(told, sure=not just_beginning)
+    except Unknown as error:
+        reason = f"the session does not answer, it may still take the text: {error}"
+        return Outcome(Delivered("refused", reason), sure=False)

@@ -36,7 +36,7 @@ from orch.messages import (
 )
 from orch.model import Effect, Session
 from orch.service import Later, Service
-from services.capture.hands import deliver
+from services.capture.hands import Outcome, deliver
 from services.capture.logs import Logs
 
 R = TypeVar("R", bound=Message)
@@ -53,6 +53,9 @@ STRANGER = 0.2
 
 MOST_TEXT = 256 * 1024
 """The longest text typed at once, in characters."""
+
+MOST_TRIES, RETRY = 5, 15.0
+"""How often an effect is tried while its session does not answer, and the seconds between."""
 
 HOUR = 3600.0
 
@@ -177,7 +180,8 @@ class Capture(Service):
 
         def work() -> Delivered:
             session = known or self._locate(request)
-            return deliver(self.host, session, request.text, request.submit, request.key)
+            done = deliver(self.host, session, request.text, request.submit, request.key)
+            return done.delivered
 
         return self._later(work)
 
@@ -198,18 +202,18 @@ class Capture(Service):
         """In a thread: do one effect and report it."""
         report: EffectDone | EffectFailed
         try:
-            done = self._typed(effect)
+            told, sure = self._typed(effect)
+            state, reason = told.state, told.reason
         except (NotFound, Malformed) as error:
-            report = EffectFailed(effect.id, effect.fence, error.message)
+            state, reason, sure = "refused", error.message, True
+        if state == "refused":
+            again = None if sure or effect.tries >= MOST_TRIES else self.now() + RETRY
+            report = EffectFailed(effect.id, effect.fence, reason, again)
         else:
-            if done.state == "refused":
-                report = EffectFailed(effect.id, effect.fence, done.reason)
-            else:
-                result = {"state": done.state, "reason": done.reason}
-                report = EffectDone(effect.id, effect.fence, result)
+            report = EffectDone(effect.id, effect.fence, {"state": state, "reason": reason})
         self.engine.ask(report)
 
-    def _typed(self, effect: Effect) -> Delivered:
+    def _typed(self, effect: Effect) -> Outcome:
         name, text = effect.payload.get("session"), effect.payload.get("text")
         if effect.kind != "send" or not isinstance(name, str) or not isinstance(text, str):
             raise Malformed(f"capture cannot do {effect.kind!r} with {sorted(effect.payload)}")
