@@ -12,8 +12,8 @@ import sys
 
 def marked(run: str) -> list[int]:
     """The processes, this one apart, whose environment holds `ORCH_RUN={run}`."""
-    mark = b"ORCH_RUN=" + run.encode()
-    found = _by_proc(mark) if sys.platform == "linux" else _by_psutil(run)
+    mark = f"ORCH_RUN={run}"
+    found = _by_proc(mark.encode()) if sys.platform == "linux" else _by_ps(mark)
     return [pid for pid in found if pid != os.getpid()]
 
 
@@ -49,14 +49,15 @@ def _by_proc(mark: bytes) -> list[int]:
     return found
 
 
-def _by_psutil(run: str) -> list[int]:
-    import psutil  # noqa: PLC0415 - only where /proc is missing
+def _by_ps(mark: str) -> list[int]:
+    """Where there is no /proc: `ps -E` (BSD, macOS) shows the environment after the command."""
+    import subprocess  # noqa: PLC0415 - only needed here
 
+    argv = ["ps", "-axEwwo", "pid=,command="]
+    listed = subprocess.run(argv, capture_output=True, timeout=10, check=False).stdout
     found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("ORCH_RUN") == run:
-                found.append(process.pid)
-        except psutil.Error:
-            continue
+    for line in listed.decode("utf-8", "replace").splitlines():
+        pid, _, rest = line.strip().partition(" ")
+        if f" {mark} " in f"{rest} " and pid.isdigit():
+            found.append(int(pid))
     return found

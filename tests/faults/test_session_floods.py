@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
@@ -30,10 +31,8 @@ def peak(run: Run) -> int:
 
     def over() -> bool:
         nonlocal top
-        try:
+        with contextlib.suppress(psutil.Error):
             top = max(top, process.memory_full_info().pss)
-        except psutil.Error:
-            pass
         return run.world.host.finished(run.folder) is not None
 
     until(over, "the end", seconds=300)
