@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from orch import control
-from orch.cli import show
+from orch.cli import complete, show
 from orch.cli.app import App
 from orch.errors import NotFound
 from orch.messages import (
@@ -65,7 +65,7 @@ def list_(app: App) -> None:
 
 
 @service.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete.services)
 @click.pass_obj
 def start(app: App, name: str) -> None:
     """Start a stopped service; returns when it is ready.
@@ -78,7 +78,7 @@ def start(app: App, name: str) -> None:
 
 
 @service.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete.services)
 @click.pass_obj
 def stop(app: App, name: str) -> None:
     """Stop a service; it stays stopped until it is started again.
@@ -91,7 +91,7 @@ def stop(app: App, name: str) -> None:
 
 
 @service.command()
-@click.argument("name", default="")
+@click.argument("name", default="", shell_complete=complete.services)
 @click.pass_obj
 def restart(app: App, name: str) -> None:
     """Replace one service's process, or all of them in order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from orch.cli import show
+from orch.cli import complete, show
 from orch.cli.app import App
 from orch.cli.pairs import key_values
 from orch.errors import NotFound
@@ -23,7 +23,7 @@ def sidecar() -> None:
 
 
 @sidecar.command()
-@click.argument("task")
+@click.argument("task", shell_complete=complete.tasks)
 @click.argument("key", default="")
 @click.pass_obj
 def get(app: App, task: str, key: str) -> None:
@@ -46,7 +46,7 @@ def get(app: App, task: str, key: str) -> None:
 
 
 @sidecar.command("set")
-@click.argument("task")
+@click.argument("task", shell_complete=complete.tasks)
 @click.argument("values", nargs=-1, required=True, metavar="KEY=VALUE...")
 @click.pass_obj
 def set_(app: App, task: str, values: tuple[str, ...]) -> None:

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orch.client import Client
-from orch.messages import AddTask, BlockTask
+from orch.messages import AddTask
 from tests.bench.peers import Supervisord, installed
 from tests.bench.row import Row
 from tests.support.world import World
@@ -114,12 +113,11 @@ def supervisorctl() -> float:
 
 
 def fill(world: World) -> None:
-    """Add the tasks; none of them runs."""
-    with Client(world.home) as client:
-        first = client.ask(AddTask("the first", project="octo/demo", body="do: say x"))
-        client.ask(BlockTask(first.id, project="octo/demo", reason="bench"))
-        for n in range(TASKS - 1):
-            client.ask(AddTask(f"task {n}", project="octo/demo", after=(first.id,)))
+    """Add the tasks: one runs for ever, the others wait for it."""
+    gate = f"do: wait {world.root}/never"
+    first = world.ask(AddTask("the first", project="octo/demo", body=gate))
+    for n in range(TASKS - 1):
+        world.ask(AddTask(f"task {n}", project="octo/demo", after=(first.id,)))
 
 
 def seconds(argv: Sequence[str], world: World | None = None) -> float:

@@ -56,9 +56,8 @@ def left_by_import(modules: list[str], *, path: str = str(ROOT)) -> str:
 def loaded_by(*argv: str, home: str) -> set[str]:
     """The heavy modules that `orch ARGV` has loaded when it ends."""
     code = (
-        "import sys\nfrom orch.__main__ import main\n"
-        f"sys.argv = ['orch', *{argv!r}]\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "import sys\nfrom orch.cli.main import run\n"
+        f"run({list(argv)!r})\n"
         f"print('loaded', *[name for name in {HEAVY!r} if name in sys.modules])\n"
     )
     run = subprocess.run(
@@ -86,7 +85,7 @@ def test_no_module_starts_or_opens_anything_at_import():
         "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()",
         "import socket; kept = socket.socket()",
         "import zmq; kept = zmq.Context.instance()",
-        "import subprocess; kept = subprocess.Popen(['sleep', '5'])",
+        "import subprocess; kept = subprocess.Popen(['sleep', '1'])",
         "import logging; logging.basicConfig()",
     ],
 )

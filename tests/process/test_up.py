@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 
-import psutil
 import pytest
 
+from orch.tools.process import started
 from tests.support.world import World
 
 
@@ -54,7 +54,7 @@ def test_up_tells_why_orchd_could_not_start(world):
 def test_down_stops_everything_and_may_be_repeated(home):
     pid = home.pid("orchd")
     assert home.orch("down").out == f"orch is down (pid {pid} ended)\n"
-    assert pid not in psutil.pids()
+    assert started(pid) is None
     assert home.orch("down").out == "orch is not running\n"
 
 
@@ -96,9 +96,8 @@ def test_agents_are_listed_with_program_and_record(home):
 
 
 def test_the_completion_scripts_work_in_a_real_bash(home):
-    names = (
-        'COMP_WORDS=(orch service restart cap); COMP_CWORD=3; _orch_completion; echo "$COMPREPLY"'
-    )
+    words = "COMP_WORDS=(orch service restart cap); COMP_CWORD=3"
+    names = f'{words}; _orch_completion orch; echo "$COMPREPLY"'
     script = home.orch("completions", "bash").out
     folder = home.root / "bin"
     folder.mkdir()
