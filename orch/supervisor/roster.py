@@ -16,7 +16,15 @@ from orch.paths import Home
 ROSTER_VARIABLE = "ORCH_ROSTER"
 """Names a JSON file in the form of `Plan` that replaces the built-in roster (for tests)."""
 
-SHARED = ("zmq", "apsw", "msgspec", "orch.messages", "orch.lifeline", "orch.log", "orch.service", "watchdog.observers")
+SHARED = (
+    "zmq",
+    "apsw",
+    "watchdog.observers",
+    "orch.messages",
+    "orch.lifeline",
+    "orch.log",
+    "orch.service",
+)
 """What services have in common: imported once, in orchd, and shared by every fork."""
 
 
