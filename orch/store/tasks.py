@@ -26,6 +26,7 @@ _READY = (
 
 
 def _task(row: dict[str, Any]) -> Task:
+    row.pop("id", None)
     row["labels"] = tuple(unpacked(row["labels"]))
     row["after"] = tuple(unpacked(row["after"]))
     row["status"] = Status(row["status"])
@@ -80,6 +81,10 @@ def projects_of(store: Store, keys: list[str]) -> dict[str, str]:
     return {row["key"]: row["project"] for row in rows}
 
 
+COUNTED = 1000
+"""How far matches are counted where no total is kept (by source, author or parent)."""
+
+
 def page(
     store: Store,
     *,
@@ -90,58 +95,75 @@ def page(
     parent: str = "",
     limit: int = 200,
 ) -> tuple[list[Task], int]:
-    """The newest `limit` tasks that match, oldest first and without bodies, and how many match.
-    Empty `statuses` means any."""
-    where, values = _where(
-        project=project, statuses=statuses, source=source, author=author, parent=parent
-    )
-    total = int(store.one(f"SELECT count(*) FROM tasks t {where}", values)[0])
-    rows = store.rows(
-        f"SELECT {_LIGHT} FROM tasks t {where} ORDER BY id DESC LIMIT :limit",
-        {**values, "limit": limit},
-    )
-    return [_task(row) for row in reversed(rows)], total
+    """The newest `limit` tasks that match, oldest first and without bodies, and how many match
+    (by source, author or parent: at most `COUNTED` are counted). Empty `statuses` means any. Each
+    status is read off an index of its own, however many tasks there are."""
+    wanted = statuses or tuple(status.value for status in Status)
+    fixed = {"project": project, "source": source, "author": author, "parent": parent}
+    given = {name: value for name, value in fixed.items() if value}
+    where = "".join(f" AND t.{name} = :{name}" for name in given)
+    rows: list[dict[str, Any]] = []
+    for status in wanted:
+        rows += store.rows(
+            f"SELECT id, {_LIGHT} FROM tasks t WHERE status = :status{where}"
+            " ORDER BY id DESC LIMIT :limit",
+            {**given, "status": status, "limit": limit},
+        )
+    rows.sort(key=lambda row: int(row["id"]))
+    total = _total(store, wanted, project, where if given.keys() - {"project"} else "", given)
+    return [_task(row) for row in rows[-limit:]], total
 
 
-def _where(**wanted: Any) -> tuple[str, dict[str, Any]]:
-    parts: list[str] = []
-    values: dict[str, Any] = {}
-    for name in ("project", "source", "author", "parent"):
-        if wanted[name]:
-            parts.append(f"t.{name} = :{name}")
-            values[name] = wanted[name]
-    if wanted["statuses"]:
-        parts.append("t.status IN (SELECT value FROM json_each(:statuses))")
-        values["statuses"] = packed(wanted["statuses"])
-    return ("WHERE " + " AND ".join(parts) if parts else ""), values
+def _total(
+    store: Store, statuses: tuple[str, ...], project: str, where: str, given: dict[str, Any]
+) -> int:
+    if not where:
+        held = counts(store, project)
+        return sum(held.get(status, 0) for status in statuses)
+    values = {**given, "statuses": packed(statuses), "most": COUNTED}
+    row = store.one(
+        "SELECT count(*) FROM (SELECT 1 FROM tasks t WHERE t.status IN"
+        f" (SELECT value FROM json_each(:statuses)){where} LIMIT :most)",
+        values,
+    )
+    return int(row[0])
 
 
 def counts(store: Store, project: str = "") -> dict[str, int]:
     """How many tasks have each status."""
     rows = store.rows(
-        "SELECT status, count(*) AS n FROM tasks WHERE :p = '' OR project = :p GROUP BY status",
+        "SELECT status, sum(n) AS n FROM totals WHERE :p = '' OR project = :p GROUP BY status",
         {"p": project},
     )
-    return {row["status"]: row["n"] for row in rows}
+    return {row["status"]: row["n"] for row in rows if row["n"]}
+
+
+Place = tuple[int, int]
+"""Where a task stands in its queue: (-priority, id); smaller comes first."""
+
+FRONT: Place = (-(1 << 60), 0)
 
 
 def ready(
-    store: Store, status: Status, now: float, projects: tuple[str, ...], limit: int, offset: int
-) -> list[Task]:
-    """Tasks of these projects that nothing of their own holds back: priority first, then age."""
+    store: Store, status: Status, now: float, projects: tuple[str, ...], after: Place, limit: int
+) -> list[tuple[Place, Task]]:
+    """Tasks of these projects that nothing of their own holds back, from behind a place in the
+    queue on: priority first, then age."""
     rows = store.rows(
-        f"SELECT {_LIGHT} FROM tasks t WHERE status = :status AND {_READY}"
+        f"SELECT id, priority, {_LIGHT} FROM tasks t WHERE status = :status AND {_READY}"
+        " AND (priority < :p OR priority = :p AND id > :i)"
         " AND project IN (SELECT value FROM json_each(:projects))"
-        " ORDER BY priority DESC, id LIMIT :limit OFFSET :offset",
+        " ORDER BY priority DESC, id LIMIT :limit",
         {
             "status": status.value,
             "now": now,
             "projects": packed(projects),
+            "p": -after[0],
+            "i": after[1],
             "limit": limit,
-            "offset": offset,
         },
     )
-    return [_task(row) for row in rows]
+    return [((-row.pop("priority"), row["id"]), _task(row)) for row in rows]
 
 
 def next_due(store: Store, now: float) -> float | None:

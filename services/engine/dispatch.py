@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from itertools import islice
 
 from orch.config.schema import AgentConfig, Config
 from orch.core import names
@@ -17,7 +18,7 @@ from services.engine.ledger import Ledger
 from services.engine.work import missing_tools
 
 PAGE = 200
-"""Tasks looked at in one go."""
+"""Tasks looked at, and new ones routed, in one go."""
 
 
 class Dispatch(Ledger):
@@ -34,8 +35,7 @@ class Dispatch(Ledger):
             return
         try:
             with self.write():
-                for task in self._ready_tasks(Status.NEW):
-                    self._route(task)
+                self._route_ready()
                 claimed = list(self._claim_ready())
         except Unknown:
             return
@@ -106,14 +106,14 @@ class Dispatch(Ledger):
             turn=turn,
         )
 
-    def _route(self, task: Task) -> None:
+    def _route(self, task: Task) -> bool:
         config = self.config_of(task.project)
         chosen = self.routed(task, config)
         if not chosen.agent:
             if task.route_reason != chosen.reason:
                 tasks.update(self.store, task.key, self.now(), route_reason=chosen.reason)
                 self.event("route_refused", task.key, reason=chosen.reason)
-            return
+            return False
         jobs.set_counter(self.store, "round_robin", chosen.turn)
         model = config.model_map.get(task.complexity, {}).get(chosen.agent, "")
         tasks.update(
@@ -121,6 +121,7 @@ class Dispatch(Ledger):
             model=model, route_reason=chosen.reason, route_attempts=task.route_attempts + 1,
         )  # fmt: skip
         self.event("task_routed", task.key, agent=chosen.agent, reason=chosen.reason)
+        return True
 
     # ---- claiming ----------------------------------------------------------------------------
 
@@ -157,36 +158,34 @@ class Dispatch(Ledger):
 
     def _ready_tasks(self, status: Status) -> Iterator[Task]:
         healthy = tuple(slug for slug, p in self.loaded.projects.items() if not p.problem)
-        seen: set[str] = set()
-        offset = 0
-        while True:
-            page = tasks.ready(self.store, status, self.now(), healthy, PAGE, offset)
-            fresh = [task for task in page if task.key not in seen]
-            seen.update(task.key for task in fresh)
-            yield from fresh
-            if len(page) < PAGE:
-                return
-            offset = offset + PAGE - (len(page) - len(fresh))
+        place = tasks.FRONT
+        page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE)
+        while page:
+            yield from (task for _, task in page)
+            place = page[-1][0]
+            page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE)
+
+    def _route_ready(self) -> None:
+        """Route a page of new tasks; when there are more, soon the next."""
+        page = list(islice(self._ready_tasks(Status.NEW), PAGE))
+        routed = [self._route(task) for task in page]
+        if len(page) == PAGE and any(routed):
+            self.stir()
 
     def _claim_ready(self) -> Iterator[Attempt]:
         load, limits = self.load(), self.limits()
         if load.total >= limits.total:
             return
-        for task in list(self._ready_while_free(load, limits)):
-            agent = self._still_usable(task)
-            if not agent or full(task.project, agent, load, limits):
+        for task in self._ready_tasks(Status.ROUTED):
+            if full(task.project, task.agent, load, limits):
                 continue
-            if self._lacks_tools(task):
+            agent = self._still_usable(task)
+            if not agent or full(task.project, agent, load, limits) or self._lacks_tools(task):
                 continue
             yield self._claim(task, agent)
             load = load.plus(task.project, agent)
             if load.total >= limits.total:
                 return
-
-    def _ready_while_free(self, load: Load, limits: Limits) -> Iterator[Task]:
-        for task in self._ready_tasks(Status.ROUTED):
-            if not full(task.project, task.agent, load, limits):
-                yield task
 
     def _still_usable(self, task: Task) -> str:
         config = self.config_of(task.project)

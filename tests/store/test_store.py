@@ -37,7 +37,7 @@ def move(store, key, *statuses):
 
 
 def ready(store, status=Status.NEW, now=10.0):
-    return [t.key for t in tasks.ready(store, status, now, ("o/r",), 100, 0)]
+    return [t.key for _, t in tasks.ready(store, status, now, ("o/r",), tasks.FRONT, 100)]
 
 
 def test_a_task_comes_back_as_it_went_in(store):
@@ -271,3 +271,38 @@ def test_listing_uses_an_index_however_many_tasks_there_are(store):
     for sql in plans:
         steps = " ".join(str(r["detail"]) for r in store.rows(f"EXPLAIN QUERY PLAN {sql}"))
         assert "USING INDEX" in steps or "USING COVERING INDEX" in steps, steps
+
+
+def test_totals_are_exact_whatever_happens_to_tasks(store):
+    keys = [add(store, project="o/r" if n % 2 else "x/y") for n in range(6)]
+    move(store, keys[0], Status.DONE)
+    move(store, keys[1], Status.BLOCKED, Status.NEW, Status.DONE, Status.NEW)
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        tasks.update(store, keys[2], 3.0, status=Status.DONE)
+        _ = 1 / 0
+    assert tasks.counts(store) == {"new": 5, "done": 1}
+    assert tasks.counts(store, "x/y") == {"new": 2, "done": 1}
+
+
+def test_a_page_holds_the_newest_that_match_oldest_first(store):
+    keys = [add(store, title=f"t{n}", author="me" if n == 3 else "") for n in range(8)]
+    move(store, keys[5], Status.DONE)
+    found, total = tasks.page(store, limit=4)
+    assert [task.key for task in found] == keys[4:]
+    assert total == 8
+    found, total = tasks.page(store, statuses=("done", "blocked"))
+    assert ([task.key for task in found], total) == ([keys[5]], 1)
+    found, total = tasks.page(store, author="me")
+    assert ([task.key for task in found], total) == ([keys[3]], 1)
+    assert tasks.page(store, project="no/such") == ([], 0)
+
+
+def test_the_queue_is_read_on_from_any_place_in_it(store):
+    for priority in (0, 5, 0, 9, 0):
+        with store.transaction():
+            tasks.insert_internal(store, Task(key="", project="o/r", title="t"), priority=priority)
+    whole = tasks.ready(store, Status.NEW, 1.0, ("o/r",), tasks.FRONT, 100)
+    assert [task.key for _, task in whole] == ["int-4", "int-2", "int-1", "int-3", "int-5"]
+    for n, (place, _) in enumerate(whole):
+        rest = tasks.ready(store, Status.NEW, 1.0, ("o/r",), place, 100)
+        assert rest == whole[n + 1 :]

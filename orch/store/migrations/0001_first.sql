@@ -33,7 +33,28 @@ CREATE TABLE tasks (
 ) STRICT;
 CREATE INDEX tasks_waiting ON tasks (status, priority DESC, id);
 CREATE INDEX tasks_project ON tasks (project, status, id);
+CREATE INDEX tasks_status ON tasks (status, id);
 CREATE INDEX tasks_parent ON tasks (parent) WHERE parent <> '';
+
+-- How many tasks there are, kept exact by the database, so that nobody counts them.
+
+CREATE TABLE totals (
+  project TEXT NOT NULL,
+  status TEXT NOT NULL,
+  n INTEGER NOT NULL,
+  PRIMARY KEY (project, status)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER tasks_added AFTER INSERT ON tasks BEGIN
+  INSERT INTO totals (project, status, n) VALUES (new.project, new.status, 1)
+    ON CONFLICT (project, status) DO UPDATE SET n = n + 1;
+END;
+
+CREATE TRIGGER tasks_moved AFTER UPDATE OF status ON tasks WHEN old.status <> new.status BEGIN
+  UPDATE totals SET n = n - 1 WHERE project = old.project AND status = old.status;
+  INSERT INTO totals (project, status, n) VALUES (new.project, new.status, 1)
+    ON CONFLICT (project, status) DO UPDATE SET n = n + 1;
+END;
 
 CREATE TABLE dependencies (
   task TEXT NOT NULL REFERENCES tasks (key),
