@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from itertools import islice
 
 from orch.config.schema import AgentConfig, Config
 from orch.core import names
@@ -156,21 +155,35 @@ class Dispatch(Ledger):
         )
         return waiting_for(task, holds, self.load(), self.limits(), self.now())
 
-    def _ready_tasks(self, status: Status) -> Iterator[Task]:
-        healthy = tuple(slug for slug, p in self.loaded.projects.items() if not p.problem)
+    def _ready_tasks(self, status: Status, passed: set[str] | None = None) -> Iterator[Task]:
+        """Ready tasks in their order; those of projects put into `passed` on the way are left out
+        from the next page on."""
         place = tasks.FRONT
-        page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE)
-        while page:
-            yield from (task for _, task in page)
-            place = page[-1][0]
+        while True:
+            healthy = tuple(
+                slug
+                for slug, project in self.loaded.projects.items()
+                if not project.problem and slug not in (passed or ())
+            )
             page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE)
+            yield from (task for _, task in page)
+            if len(page) < PAGE:
+                return
+            place = page[-1][0]
 
     def _route_ready(self) -> None:
-        """Route a page of new tasks; when there are more, soon the next."""
-        page = list(islice(self._ready_tasks(Status.NEW), PAGE))
-        routed = [self._route(task) for task in page]
-        if len(page) == PAGE and any(routed):
-            self.stir()
+        """Route a page of new tasks, and soon the next. A project none of whose agents can be used
+        holds back nobody else's tasks."""
+        routed = 0
+        stuck: set[str] = set()
+        for task in self._ready_tasks(Status.NEW, stuck):
+            if self._route(task):
+                routed += 1
+            else:
+                stuck.add(task.project)
+            if routed == PAGE:
+                self.stir()
+                return
 
     def _claim_ready(self) -> Iterator[Attempt]:
         load, limits = self.load(), self.limits()

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from orch.config.load import Loaded, ProjectConfig, load, stamp
+from orch.config.files import stamp
+from orch.config.load import Loaded, ProjectConfig, load
 from orch.config.schema import Config
 from orch.core import names
 from orch.errors import ConfigError, NotFound, Refused, Unknown
