@@ -1,6 +1,7 @@
-"""The `orch` command: the smallest commands answer without loading the command line."""
+"""The `orch` command: the smallest commands answer without loading the command line.
 
-from __future__ import annotations
+Not even `__future__` is imported here and in `orch.cli.quick`: each file costs what it saves.
+"""
 
 import gc
 import os
@@ -19,7 +20,7 @@ def main() -> int:
     if args and args[0] in QUICK and set(args[1:]) <= {"--json"}:
         from orch.cli import quick  # noqa: PLC0415 - the other branch must not pay for it
 
-        return quick.run(args[0].lstrip("-"), json="--json" in args)
+        return _leave(quick.run(args[0].lstrip("-"), json="--json" in args))
     gc.set_threshold(NEW_OBJECTS)
     from orch.cli.main import run  # noqa: PLC0415 - it imports click
 

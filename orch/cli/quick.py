@@ -4,13 +4,15 @@ What is done by hand here (the home's socket path, one msgpack request and its r
 against `orch.paths` and `orch.messages` by the tests.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time
 
 from orch import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
 
 PING = b"\x81\xa4type\xa9PingOrchd"
 """`PingOrchd()` as msgpack: a map of one pair."""
@@ -104,7 +106,7 @@ def _unpack_one(data: bytes, at: int) -> tuple[str | int, int]:
     raise OSError("orchd gave a strange answer")
 
 
-def _exactly(link: _socket.socket, size: int) -> bytes:  # type: ignore[name-defined]  # noqa: F821
+def _exactly(link: "_socket.socket", size: int) -> bytes:
     data = b""
     while len(data) < size:
         more = link.recv(size - len(data))

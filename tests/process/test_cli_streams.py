@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def running(canned: Canned) -> None:
 def orch(*words: str, **more: Any) -> subprocess.Popen[bytes]:
     """Start the real command."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+    pipes["env"] = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     return subprocess.Popen([sys.executable, "-m", "orch", *words], **pipes)
 
 
@@ -244,6 +246,17 @@ def test_a_reader_that_leaves_is_no_error(canned: Canned) -> None:
     assert process.stderr.read() == b""
     assert process.wait(60) == 1
     process.stderr.close()
+
+
+def test_a_reader_that_left_before_anything_was_printed_is_no_error(canned: Canned) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    for words in (["task", "list", "--all"], ["version"], ["task", "get", "99", "--json"]):
+        process = orch(*words, stdout=writing)
+        _, err = process.communicate(timeout=60)
+        assert err == b"", words
+        assert process.returncode in (1, 4)
+    os.close(writing)
 
 
 def test_a_closed_stdout_is_no_crash(canned: Canned) -> None:

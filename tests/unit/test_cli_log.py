@@ -70,8 +70,8 @@ def test_following_goes_on_through_rotation_and_half_lines(tmp_path: Path) -> No
     assert [*tail.added()] == ["three"]
     path.rename(tmp_path / "a.log.1")
     assert [*tail.added()] == []
-    path.write_text("four\n")
-    assert [*tail.added()] == ["four"]
+    path.write_text("four, in a longer file\n")
+    assert [*tail.added()] == ["four, in a longer file"]
     assert [*tail.added()] == []
 
 
