@@ -79,19 +79,24 @@ class Logs:
         self._mark(followed)
         return True
 
-    def look(self) -> None:
-        """Find what no nudge told of, and let go of characters that stay unfinished."""
-        for followed in list(self._open.values()):
+    def compare(self) -> None:
+        """Find the logs that grew without a nudge."""
+        for followed in self._open.values():
             try:
                 size = self._host.size(followed.folder)
             except Unknown:
                 continue
             followed.offset = min(followed.offset, size)
-            patient = size - followed.offset > HELD
-            if size > followed.offset and not self._publish_some(followed, patient):
-                continue
             if size > followed.offset or followed.ended:
                 self._mark(followed)
+
+    def look(self) -> None:
+        """Each second: find what no nudge told of, let go of characters that stay unfinished,
+        and, after a start, tell the offsets."""
+        self.compare()
+        for followed in list(self._dirty.values()):
+            if not self._publish_some(followed, patient=False):
+                self._clean(followed)
         if self._began and self._announcements:
             self._announcements -= 1
             for followed in self._open.values():
@@ -99,9 +104,9 @@ class Logs:
 
     def flush(self) -> bool:
         """Publish what is new in the logs that were written to; True when there is more."""
-        for key, followed in list(self._dirty.items()):
+        for followed in list(self._dirty.values()):
             if not self._publish_some(followed, patient=not followed.ended):
-                self._dirty.pop(key, None)
+                self._clean(followed)
         return bool(self._dirty)
 
     def waiting(self) -> bool:
@@ -148,6 +153,9 @@ class Logs:
 
     def _mark(self, followed: Followed) -> None:
         self._dirty[followed.session.session, followed.session.attempt] = followed
+
+    def _clean(self, followed: Followed) -> None:
+        self._dirty.pop((followed.session.session, followed.session.attempt), None)
 
     def _remember(self, session: Session) -> None:
         self._ended[session.session, session.attempt] = session

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from orch.client import Client
-from orch.core.output import Pace, cut
+from orch.core.output import SHORTEST, Pace, cut
 from orch.errors import Malformed, NotFound, OrchError, Unknown
 from orch.hosts.local import Local
 from orch.marks import Timer, answers, every, on
@@ -51,6 +51,9 @@ LATELY = 60.0
 STRANGER = 0.2
 """Seconds between two questions for sessions that only a nudge told of."""
 
+CROWD = 9
+"""Nudges found waiting together: Linux keeps ten of them (net.unix.max_dgram_qlen)."""
+
 MOST_TEXT = 256 * 1024
 """The longest text typed at once, in characters."""
 
@@ -58,6 +61,8 @@ MOST_TRIES, RETRY = 5, 15.0
 """How often an effect is tried while its session does not answer, and the seconds between."""
 
 HOUR = 3600.0
+POLLIN = 1
+"""`zmq.POLLIN`, as `Service` registers its descriptors."""
 
 
 class Nudge(msgspec.Struct):
@@ -102,6 +107,9 @@ class Capture(Service):
         self._alarm = Timer(HOUR, self.flush, math.inf)
         self._curious = Timer(HOUR, self.refresh, math.inf)
         self._timers += [self._alarm, self._curious]
+        self._nudged = 0
+        self._hearing = True
+        self._crowded = False
         self._asking: set[str] = set()
         self._asked_at = -math.inf
 
@@ -114,6 +122,7 @@ class Capture(Service):
 
     def on_nudge(self, data: bytes) -> None:
         """A session wrote something."""
+        self._nudged += 1
         try:
             nudge = self._nudges.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -122,6 +131,12 @@ class Capture(Service):
             self._plan()
         else:
             self._curious.due = min(self._curious.due, self._asked_at + STRANGER)
+
+    def _take_nudges(self) -> None:
+        """As every service does; so many at once mean that the system dropped others."""
+        before = self._nudged
+        super()._take_nudges()
+        self._crowded = self._crowded or self._nudged - before >= CROWD
 
     @on(SessionChanged)
     @every(seconds=2)
@@ -142,6 +157,10 @@ class Capture(Service):
     def flush(self) -> None:
         """Publish what is new."""
         began = self.clock()
+        self._hear(True)
+        if self._crowded:
+            self._crowded = False
+            self.logs.compare()
         self.logs.flush()
         self._pace.published(began, self.clock())
         self._alarm.due = math.inf
@@ -259,7 +278,20 @@ class Capture(Service):
         """Have `flush` called as soon as the pace allows, if there is something to publish."""
         if self.logs.waiting():
             now = self.clock()
-            self._alarm.due = min(self._alarm.due, now + self._pace.wait(now))
+            wait = self._pace.wait(now)
+            self._alarm.due = min(self._alarm.due, now + wait)
+            self._hear(wait < SHORTEST)
+
+    def _hear(self, nudges: bool) -> None:
+        """In a burst, do not wake up for nudges until the next flush: it takes them together."""
+        if nudges == self._hearing:
+            return
+        self._hearing = nudges
+        if nudges:
+            self._poller.register(self._nudge.fileno(), POLLIN)
+            self._take_nudges()
+        else:
+            self._poller.unregister(self._nudge.fileno())
 
     def _later(self, work: Callable[[], Message]) -> Later:
         later = Later()

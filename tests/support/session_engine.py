@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,7 @@ class Stage:
         self.world = World()
         self.client = Client(self.home)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs: dict[tuple[str, int], FileIO] = {}
         self._engine: tuple[SessionEngine, threading.Thread] | None = None
         self._bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._bell.setblocking(False)
@@ -215,10 +217,13 @@ class Stage:
 
     def write(self, name: str, data: bytes, attempt: int = 1, nudge: bool = True) -> None:
         """A session writes to its log and nudges capture."""
-        folder = Path(self.world.sessions[name, attempt].folder)
-        with (folder / "terminal.log").open("ab", buffering=0) as log:
-            log.write(data)
-            size = log.tell()
+        log = self._logs.get((name, attempt))
+        if log is None:
+            folder = Path(self.world.sessions[name, attempt].folder)
+            log = (folder / "terminal.log").open("ab", buffering=0)
+            self._logs[name, attempt] = log
+        log.write(data)
+        size = log.tell()
         if nudge:
             self.nudge(msgspec.msgpack.encode({"session": name, "size": size, "ended": False}))
 
@@ -258,6 +263,8 @@ class Stage:
         self.client.close()
         self.stop_engine()
         self._bell.close()
+        for log in self._logs.values():
+            log.close()
         shutil.rmtree(self.home.root, ignore_errors=True)
         if self.home.run.parent != self.home.root:
             shutil.rmtree(self.home.run, ignore_errors=True)
