@@ -74,6 +74,8 @@ def test_of_two_orchds_started_at_once_exactly_one_lives(orchd):
         os.kill(orchd.see("capture").pid, signal.SIGSTOP)
         stays.kill()
         stays.wait()
+    orchd.start().ready()
+    assert len(orchd.survivors()) == 4
 
 
 @pytest.mark.timeout(200)
