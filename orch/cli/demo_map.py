@@ -24,8 +24,9 @@ def process_map(home: Home, session: Session) -> str:
     orchd = f"orchd {roster.pid}" if roster else "orchd"
     pane = _session_pid(Path(session.folder))
     agent = _child_of(pane)
-    steps = [f"tmux {_tmux_pid(home)}", f"session process {pane}", f"{session.agent} {agent}"]
-    return f"{orchd} → {services}\n{' → '.join(step.rstrip(' 0') for step in steps)}"
+    steps = [("tmux", _tmux_pid(home)), ("session process", pane), (session.agent, agent)]
+    below = " → ".join(f"{name} {pid}" if pid else name for name, pid in steps)
+    return f"{orchd} → {services}\n{below}"
 
 
 def _tmux_pid(home: Home) -> int:
