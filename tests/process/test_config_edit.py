@@ -236,6 +236,12 @@ def test_a_command_killed_at_any_moment_leaves_a_whole_file_and_no_lock(file):
         assert "/w/" not in after(file)
 
 
+def test_what_a_killed_command_left_is_removed_by_the_next_one(file):
+    file.with_name(".config.yml.abc123.new").write_text("half a fi")
+    set_value(file, "workflow.max_attempts", 7)
+    assert "max_attempts: 7" in after(file)
+
+
 def test_a_disk_that_takes_no_more_changes_nothing(file):
     code = """
     import resource, signal, sys

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import inspect as kinds
 
 from orch.config.check import check
 from orch.config.expand import Unset, expand
 from orch.config.files import check_text
+from orch.config.fit import fault
 from orch.config.layers import build, difference, merged, pick
 from orch.config.schema import AgentConfig, Config, Secret
 from orch.errors import NotFound
@@ -112,6 +114,13 @@ def test_a_secret_prints_as_stars_everywhere():
     assert secret.reveal() == "hunter2"
     assert config.agents["a"].env == {"KEY": "hunter2"}
     assert (secret == Secret("hunter2"), bool(Secret(""))) == (True, False)
+
+
+def test_a_secret_of_the_wrong_form_is_told_without_it():
+    kind = kinds.Metadata(
+        kinds.StrType(pattern="^[0-9]+$"), extra={"secret": True, "form": "digits"}
+    )
+    assert fault("hunter2", kind) == "expected digits, got ***"
 
 
 def test_a_changed_secret_is_a_difference_that_does_not_show_it():
