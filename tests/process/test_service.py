@@ -123,6 +123,14 @@ def test_a_slow_request_is_done_once_though_it_is_sent_many_times(toy, client):
     assert client.ask(ReadRows()).rows == ((1, "x"),)
 
 
+def test_a_huge_frame_never_gets_in_and_harms_nobody(raw, toy, client):
+    for _ in range(20):
+        raw.send(b"x" * (2 << 20))
+        client.ask(AddRow("still here"))
+
+    assert not [line for line in toy.logged() if line.get("kind") == "unreadable"]
+
+
 # ---- events ----------------------------------------------------------------------------------
 
 

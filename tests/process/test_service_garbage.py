@@ -123,12 +123,6 @@ def test_a_request_past_its_deadline_is_dropped(raw, toy, client):
     assert not {"late", "nan"} & {text for _, text in client.ask(ReadRows()).rows}
 
 
-def test_a_huge_frame_costs_its_sender_the_connection_and_nobody_else(raw, toy, client):
-    raw.send(b"x" * (2 << 20))
-
-    assert client.ask(AddRow("still here")).pid == toy.process.pid
-
-
 def test_bytes_that_are_not_zeromq_at_all_do_no_harm(toy, client):
     home = toy.home
     talkers = []

@@ -140,9 +140,16 @@ def test_more_than_fits_is_refused(aside):
 
 def test_work_past_its_timeout_is_given_up_and_does_not_hold_up_the_rest(aside):
     hold = threading.Event()
+    started = threading.Semaphore(0)
     heard: list[object] = []
+
+    def stuck() -> None:
+        started.release()
+        hold.wait(100)
+
     for _ in range(2):
-        aside.start(lambda: hold.wait(20), heard.append, heard.append, 0.0)
+        aside.start(stuck, heard.append, heard.append, 0.0)
+        assert started.acquire(timeout=20)
     aside.start(lambda: "next", heard.append, None, 60)
     assert aside.next_timeout() is not None
     for call in aside.expire(time.monotonic()):
