@@ -1,6 +1,6 @@
 """`orch ping` and `orch version` in as few imports as possible: they start like `python -c pass`.
 
-What is done by hand here (the home's socket path, one msgpack request and its reply) is checked
+What is done by hand here (the home's socket path, the reading of one msgpack map) is checked
 against `orch.paths` and `orch.messages` by the tests.
 """
 
@@ -10,15 +10,7 @@ import time
 
 from orch import __version__
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import _socket
-
-PING = b"\x81\xa4type\xa9PingOrchd"
-"""`PingOrchd()` as msgpack: a map of one pair."""
-
 WAIT_SECONDS = 2.0
-LARGEST_REPLY = 65536
 LONGEST_RUN_FOLDER = (103 if sys.platform == "darwin" else 107) - 56
 """Bytes that a run folder's path may have (`orch.paths.LONGEST_SOCKET` go below it)."""
 
@@ -42,20 +34,9 @@ def run(command: str, *, json: bool, home: str = "") -> int:
 
 def ping(home: str = "") -> dict[str, str | int]:
     """orchd's `Pong` as a map; raises `OSError` when there is no answer within two seconds."""
-    import _socket  # noqa: PLC0415 - `socket` costs four times as much, `version` needs neither
+    from orch import control_ping  # noqa: PLC0415 - `version` does not need it
 
-    with_length = len(PING).to_bytes(4, "big") + PING
-    link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    try:
-        link.settimeout(WAIT_SECONDS)
-        link.connect(control_path(home))
-        link.send(with_length)
-        size = int.from_bytes(_exactly(link, 4), "big")
-        if not 0 < size <= LARGEST_REPLY:
-            raise OSError(f"a reply of {size} bytes")
-        reply = unpack_flat(_exactly(link, size))
-    finally:
-        link.close()
+    reply = unpack_flat(control_ping.ping(control_path(home), WAIT_SECONDS))
     if reply.get("type") != "Pong":
         raise OSError(str(reply.get("message", "orchd gave a strange answer")))
     return reply
@@ -104,16 +85,6 @@ def _unpack_one(data: bytes, at: int) -> tuple[str | int, int]:
         end = at + (kind & 0x1F)
         return data[at:end].decode("utf-8", "replace"), end
     raise OSError("orchd gave a strange answer")
-
-
-def _exactly(link: "_socket.socket", size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = link.recv(size - len(data))
-        if not more:
-            raise OSError("orchd closed the connection")
-        data += more
-    return data
 
 
 def _no_answer(error: OSError, json: bool) -> int:

@@ -10,11 +10,13 @@ from pathlib import Path
 import click
 import pytest
 
+from orch import control_ping
 from orch.cli import quick
 from orch.cli.here import plain_slug
 from orch.cli.lazy import Lazy, load
 from orch.cli.main import COMMANDS, root, run
 from orch.cli.task_group import COMMANDS as TASK_COMMANDS
+from orch.control import framed
 from orch.messages import PingOrchd, Pong, encode
 from orch.paths import Home
 
@@ -89,7 +91,7 @@ def test_a_usage_error_after_two_dashes_is_not_json(capsys: pytest.CaptureFixtur
 
 
 def test_the_ping_made_by_hand_is_the_message_of_the_grammar() -> None:
-    assert encode(PingOrchd()) == quick.PING
+    assert framed(PingOrchd()) == control_ping.REQUEST
     pong = Pong("orchd", "0.1.0", 4_000_000)
     assert quick.unpack_flat(encode(pong)) == {
         "type": "Pong",
