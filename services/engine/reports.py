@@ -149,11 +149,13 @@ class ReportDesk(TaskDesk):
     # ---- supervision and age -----------------------------------------------------------------
 
     def on_supervision(self, event: dict[str, Any]) -> None:
-        """Keep what orchd reports of the services in the events log."""
-        name = str(event.pop("name", "service_changed"))[:80]
+        """Keep what orchd reports of the services in the events log; a repeated one once."""
+        name = str(event.get("name", "service_changed"))[:80]
+        told = event.get("data")
         try:
             with self.write():
-                self.event(name, "", **event)
+                if outbox.receive(self.store, self.now(), "orchd", str(event.get("id", "")), event):
+                    self.event(name, "", **(told if isinstance(told, dict) else {}))
         except OrchError as error:
             self.log.warning("a supervision event could not be kept: %s", error.message)
 
