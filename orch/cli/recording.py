@@ -11,6 +11,7 @@ import msgspec
 
 from orch.cli.lines import Characters
 from orch.errors import NotFound
+from orch.session import timing
 
 COLUMNS, ROWS = 200, 50
 """The size of a terminal that never said its own."""
@@ -28,48 +29,29 @@ class Step(NamedTuple):
 
 
 class Recording:
-    """An attempt folder's `terminal.log` and `terminal.timing` (written by `orch.session`)."""
+    """An attempt folder's `terminal.log` and `terminal.timing`, as far as they go."""
 
     def __init__(self, folder: Path) -> None:
         self.log = folder / "terminal.log"
+        self.timing = folder / "terminal.timing"
         if not self.log.is_file():
             raise NotFound(f"there is no recording in {folder}")
-        self.began = 0.0
-        self._marks: list[tuple[float, int, int, int]] = []
-        timing = folder / "terminal.timing"
-        for line in timing.read_text(errors="replace").splitlines() if timing.is_file() else ():
-            self._read(line.split())
-
-    def _read(self, words: list[str]) -> None:
-        """Take one record; half a line, as a crash leaves it, is passed over."""
-        try:
-            match words:
-                case ["t", began]:
-                    self.began = self.began or float(began)
-                case ["r", seconds, columns, rows]:
-                    self._marks.append((float(seconds), -1, int(columns), int(rows)))
-                case ["o", seconds, offset]:
-                    self._marks.append((float(seconds), int(offset), 0, 0))
-        except ValueError:
-            return
+        self.bytes = self.log.stat().st_size
+        self.began = timing.began(self.timing)
 
     def size(self) -> tuple[int, int]:
         """Columns and rows at the beginning."""
-        return next(((m[2], m[3]) for m in self._marks if m[1] < 0), (COLUMNS, ROWS))
+        sizes = (moment.size for moment in timing.moments(self.timing, self.bytes))
+        return next((size for size in sizes if size), (COLUMNS, ROWS))
 
     def steps(self) -> Iterator[Step]:
         """Everything in order; bytes that no timing record covers come last, at once."""
-        last = 0.0
         with self.log.open("rb") as file:
-            for seconds, offset, columns, rows in self._marks:
-                last = max(last, seconds)
-                if offset < 0:
-                    yield Step(last, b"", columns, rows)
-                    continue
-                while data := file.read(min(BLOCK, max(offset - file.tell(), 0))):
-                    yield Step(last, data)
-            while data := file.read(BLOCK):
-                yield Step(last, data)
+            for moment in timing.moments(self.timing, self.bytes):
+                if moment.size:
+                    yield Step(moment.at, b"", *moment.size)
+                while data := file.read(min(BLOCK, max(moment.offset - file.tell(), 0))):
+                    yield Step(moment.at, data)
 
 
 def play(
