@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
 
 from orch.errors import Refused
@@ -54,7 +52,7 @@ class Home:
         """A session's control socket; over-long names are shortened to a stable hash."""
         name = session
         if len(os.fsencode(name)) > 48:
-            name = f"{session[:31]}-{hashlib.sha256(session.encode()).hexdigest()[:16]}"
+            name = f"{session[:31]}-{_hash(session.encode(), 16)}"
         return self.run / "s" / f"{name}.sock"
 
     def task_folder(self, folder: str) -> Path:
@@ -73,7 +71,7 @@ class Home:
         usual = self.root / "run"
         if len(os.fsencode(usual)) + LONGEST_SOCKET <= SOCKET_BYTES:
             return usual
-        name = f"orch-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]}"
+        name = f"orch-{_hash(os.fsencode(self.root), 12)}"
         for base in (os.environ.get("XDG_RUNTIME_DIR"), f"/tmp/orch-{os.getuid()}"):
             if base and len(os.fsencode(base)) + len(name) + 1 + LONGEST_SOCKET <= SOCKET_BYTES:
                 return Path(base) / name
@@ -108,4 +106,12 @@ def data(name: str) -> Path:
 
 def scratch(prefix: str = "orch-") -> Path:
     """A fresh private folder with a path short enough for sockets."""
+    import tempfile  # noqa: PLC0415 - seldom needed, and slow to import
+
     return Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+
+
+def _hash(data: bytes, digits: int) -> str:
+    import hashlib  # noqa: PLC0415 - seldom needed, and slow to import
+
+    return hashlib.sha256(data).hexdigest()[:digits]
