@@ -26,9 +26,6 @@ WINDOW = 86_400.0
 PROMPT = 60.0
 """Seconds of lateness that count as on time, for a job that catches nothing up."""
 
-NEAR = 3 * 3600
-"""Seconds within which a clock change may make wall times come again."""
-
 SPANS = (120.0, 1800.0, 6 * 3600.0, WINDOW)
 """How far back, step by step, the newest missed time is looked for."""
 
@@ -250,11 +247,9 @@ def _in_real_time(line: str, offset: Offset, after: int) -> int:
     wall = _next_wall(line, after + shift)
     while True:
         at = wall - shift
-        near = min(at, after + NEAR)
-        end = near if offset(near) != shift else at
-        if offset(end) == shift:
+        if offset(at) == shift:
             return at
-        after = _change(offset, after, end)
+        after = _change(offset, after, at)
         shift = offset(after)
         wall = _next_wall(line, after + shift - 1)
 

@@ -285,7 +285,7 @@ class Terminal(pyte.Screen):
         if not run.isascii() or not run.isprintable():
             width = wcwidth(run)
             if width < 1 and not unicodedata.combining(run):
-                return  # pyte would drop all that follows it
+                return  # it has no place of its own
             wraps = modes.DECAWM in self.mode
             if width == 2 and wraps and self.cursor.x == self.columns - 1:
                 self.cursor.x = self.columns

@@ -42,6 +42,7 @@ def text(data: bytes, start: int = 0, **more: bool) -> str:
         (b"half \xe2\x82", "half"),
         (b"\xff\xfe\x00\x80ok", "��\ufffdok"),
         (b"one\rtwo", "two"),
+        (b"one\r\n\x1b[>5Atwo", "one\ntwo"),
         ("漢字漢字".encode() + b"\x1b[1;2Hx\x1b[1;5Hy", " x字y 字"),
     ],
 )
