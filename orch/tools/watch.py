@@ -33,12 +33,18 @@ class Watch:
     (inotify is exhausted): the files are polled then.
     """
 
-    def __init__(self, paths: Iterable[Path | str], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        paths: Iterable[Path | str],
+        changed: Callable[[], None],
+        check_seconds: float = CHECK_SECONDS,
+    ) -> None:
+        self._check_seconds = check_seconds
         self.paths = tuple(Path(path).absolute() for path in paths)
         self.problem = ""
         self._changed = changed
         self._stirred = threading.Event()
-        self._stopped = False
+        self._ended = threading.Event()
         self._seen = self._look()
         self._observer: Any = None
         self._folders: dict[Path, tuple[int, Any]] = {}
@@ -52,18 +58,18 @@ class Watch:
 
     def stop(self) -> None:
         """End the watch. `changed` is not called any more once this returns."""
-        self._stopped = True
+        self._ended.set()
         self._stirred.set()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join()
         self._close_observer()
 
     def _run(self) -> None:
-        while not self._stopped:
-            pause = POLL_SECONDS if self.problem or self._missing else CHECK_SECONDS
+        while not self._ended.is_set():
+            pause = POLL_SECONDS if self.problem or self._missing else self._check_seconds
             if self._stirred.wait(pause):
                 self._settle()
-            if self._stopped:
+            if self._ended.is_set():
                 return
             self._follow_folders()
             now = self._look()
@@ -75,8 +81,9 @@ class Watch:
         """Wait until it is quiet: an editor writes, renames and sets modes in a row."""
         for _ in range(round(LONGEST_SECONDS / QUIET_SECONDS)):
             self._stirred.clear()
-            if self._stopped or not self._stirred.wait(QUIET_SECONDS):
+            if self._ended.wait(QUIET_SECONDS) or not self._stirred.is_set():
                 return
+        self._stirred.clear()
 
     def _look(self) -> tuple[Stamp | None, ...]:
         return tuple(_stamp(path) for path in self.paths)

@@ -159,6 +159,7 @@ def test_init_refuses_what_is_no_name(orch, tmp_path, repo, told):
 def test_init_refuses_orchs_own_worktrees_and_bare_repositories(orch, tmp_path):
     inside = repository(tmp_path / "home" / "worktrees" / "o" / "r")
     assert "lies in orch's own home" in orch("init", cwd=inside).err
+    assert not (inside / ".orch.yml").exists()
     bare = tmp_path / "bare"
     bare.mkdir()
     git(bare, "init", "-q", "--bare")
@@ -186,6 +187,18 @@ def test_a_project_is_added_by_its_folder_and_removed_by_folder_or_name(orch, tm
     assert orch("project", "remove", str(two), "--json").json["project"] == "o/two"
     assert orch("project", "list", "--json").json == []
     assert orch("project", "remove", "o/one").code == 4
+
+
+def test_a_folder_with_the_name_of_another_project_is_not_added(orch, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".orch.yml").write_text("gh: {repo: o/same}\n")
+    orch("project", "add", "one")
+
+    refused = orch("project", "add", "two")
+
+    assert (refused.code, f"{tmp_path}/one is registered as o/same" in refused.err) == (1, True)
+    assert len(orch("project", "list", "--json").json) == 1
 
 
 def test_a_project_whose_folder_is_gone_is_listed_with_the_reason_and_can_be_removed(
