@@ -140,9 +140,9 @@ class Local:
     def _end(self, session: str, pane: int, reason: str) -> None:
         """End a pane's process: ask it, close its terminal, kill it, each with time to obey."""
         born = started(pane)
-        if self._asked_to_stop(session, pane, reason) and _left(pane, born, STOP_SECONDS):
-            return
-        self.tmux.kill_session(session)
+        if self._asked_to_stop(session, pane, reason):
+            _left(pane, born, STOP_SECONDS)
+        self.tmux.kill_session(session)  # its pane's process has mostly left by now
         if not _left(pane, born, STOP_SECONDS):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pane, signal.SIGKILL)
@@ -167,20 +167,32 @@ class Local:
         return self._folder(session) == folder
 
     def _folder(self, session: str) -> Path | None:
-        """The attempt's folder that the pane of that name runs; None without one."""
-        pane = self.alive().get(session)
-        if pane is None:
-            return None
-        try:
-            words = psutil.Process(pane).cmdline()
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            return None
-        except psutil.Error as error:
-            raise Unknown(f"cannot look at process {pane}: {error}") from error
-        if not words:
-            return None
-        last = Path(words[-1])
-        return last.parent if last.name == RUNNER else last
+        """The attempt's folder that the pane of that name runs; None without one.
+
+        A pane that has only just begun shows tmux's own words for a moment: that is waited out.
+        """
+        deadline = time.monotonic() + OPENING_SECONDS
+        while (pane := self.alive().get(session)) is not None:
+            words = _words(pane)
+            last = Path(words[-1]) if words else Path()
+            if last.name == RUNNER:
+                return last.parent
+            if "orch.session" in words:
+                return last
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(LOOK)
+        return None
+
+
+def _words(pid: int) -> list[str]:
+    """The command line of a process; nothing once it has ended. Raises `Unknown`."""
+    try:
+        return psutil.Process(pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
+    except psutil.Error as error:
+        raise Unknown(f"cannot look at process {pid}: {error}") from error
 
 
 def _left(pid: int, born: float | None, seconds: float) -> bool:
