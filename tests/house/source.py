@@ -34,12 +34,15 @@ class Source:
         return self.path.endswith("/__init__.py")
 
 
-@cache
 def sources(*folders: str) -> tuple[Source, ...]:
     """Every Python file below `folders` (of the project's root)."""
+    return tuple(file for folder in folders for file in _below(folder))
+
+
+@cache
+def _below(folder: str) -> tuple[Source, ...]:
     return tuple(
         Source(str(path.relative_to(ROOT)), path.read_text())
-        for folder in folders
         for path in sorted((ROOT / folder).rglob("*.py"))
     )
 

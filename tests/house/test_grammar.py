@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -90,15 +90,20 @@ def spoken() -> dict[str, type[msgspec.Struct]]:
         for name, cls in vars(model).items()
         if isinstance(cls, type) and issubclass(cls, msgspec.Struct)
     }
-    return {**values, **concrete(Message)}
+    return {**values, **ours(Message)}
+
+
+def ours(base: type[Message]) -> dict[str, type[Any]]:
+    """The messages of the grammar itself: other tests of the same run define their own."""
+    return {n: cls for n, cls in concrete(base).items() if cls.__module__ == messages.__name__}
 
 
 def test_every_request_is_a_verb_and_a_noun_with_one_owner_and_one_reply():
-    assert bad_requests(concrete(Request)) == []
+    assert bad_requests(ours(Request)) == []
 
 
 def test_every_event_is_a_noun_and_a_past_participle():
-    assert bad_events(concrete(Occurred)) == []
+    assert bad_events(ours(Occurred)) == []
 
 
 def test_units_come_last_and_are_never_left_out():
@@ -110,14 +115,14 @@ def test_every_message_says_what_it_means():
 
 
 def test_every_message_class_keeps_its_own_name_on_the_wire():
-    names = [cls.__name__ for cls in concrete(Message).values()]
+    names = [cls.__name__ for cls in spoken_messages()]
     assert len(names) == len(set(names))
     assert all(msgspec.inspect.type_info(cls).tag == cls.__name__ for cls in spoken_messages())
 
 
 def spoken_messages() -> list[type[Message]]:
     """Every message class that goes over the wire."""
-    return list(concrete(Message).values())
+    return list(ours(Message).values())
 
 
 class Wrong(msgspec.Struct):
@@ -139,15 +144,10 @@ def test_a_wrong_name_is_seen(rule, name):
 
 
 def test_a_missing_owner_or_reply_is_seen():
-    found = bad_requests({"AddTask": type("AddTask", (Request,), {}, frozen=True)})
-    try:
-        assert [problem.partition(": ")[2] for problem in found] == [
-            "has no owner",
-            "names no reply",
-        ]
-        assert bad_events({"TaskMoved": Owned}) == ["TaskMoved: has no owner"]
-    finally:
-        del found
+    nothing = type("AddNothing", (Request,), {}, frozen=True)
+    found = bad_requests({"AddNothing": nothing})
+    assert [problem.partition(": ")[2] for problem in found] == ["has no owner", "names no reply"]
+    assert bad_events({"TaskMoved": Owned}) == ["TaskMoved: has no owner"]
 
 
 def test_a_wrong_unit_and_a_missing_sentence_are_seen():
