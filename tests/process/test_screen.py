@@ -161,6 +161,8 @@ def test_nothing_that_is_let_through_upsets_the_emulator() -> None:
 @pytest.fixture(scope="module")
 def tmux() -> Iterator[Path]:
     folder = scratch()
+    server = ["tmux", "-S", str(folder / "t"), "-f", "/dev/null"]
+    subprocess.run([*server, "new-session", "-d", "-s", "keep", "sleep 600"], check=True)
     yield folder
     subprocess.run(["tmux", "-S", str(folder / "t"), "kill-server"], check=False)
     shutil.rmtree(folder)
