@@ -20,7 +20,7 @@ from orch import __version__
 from orch.cli import agents, daemon, show
 from orch.cli.app import App
 from orch.config.load import load
-from orch.errors import OrchError, Refused
+from orch.errors import ConfigError, OrchError, Refused
 from orch.messages import GetOverview
 from orch.paths import LONGEST_SOCKET, SOCKET_BYTES, check_private
 from orch.tools import git
@@ -116,6 +116,9 @@ def services(app: App) -> Iterator[Finding]:
     else:
         yield Finding("orchd", OK, f"pid {roster.pid}, up {show.duration(roster.uptime_seconds)}")
     for one in roster.services:
+        if one.state == "disabled":
+            yield Finding(one.name, WARN, "stopped", f"`orch service start {one.name}`")
+            continue
         verdict = {"ready": OK, "failing": FAIL}.get(one.state, WARN)
         hint = "" if verdict == OK else f"`orch log {one.name}`, `orch service restart {one.name}`"
         detail = f"{one.state}, pid {one.pid}, {one.restarts} restarts {one.last_error}".strip()
@@ -185,7 +188,10 @@ def configuration(app: App) -> Iterator[Finding]:
 
 def agent_programs(app: App) -> Iterator[Finding]:
     """Each agent's program."""
-    config = agents.configured(app)
+    try:
+        config = agents.configured(app)
+    except ConfigError:
+        return  # `configuration` tells it
     for name, agent in config.agents.items():
         program, path = agents.find(agent)
         told = agents.version(path) if path and agents.tells_version(path) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -10,7 +11,8 @@ import click
 
 from orch.cli import daemon, show
 from orch.cli.app import App
-from orch.messages import Roster
+from orch.errors import OrchError
+from orch.messages import GetOverview, Roster
 
 
 @click.command()
@@ -37,14 +39,28 @@ def up(app: App, detach: bool, spawn: str | None) -> None:
     options = [f"--spawn={spawn}"] if spawn else []
     if not detach:
         argv = daemon.command(options)
+        show.note(f"orch runs on {app.home.root} until Ctrl-C; its logs are in {app.home.logs}")
         sys.stdout.flush()
         os.execve(argv[0], argv, daemon.environment(app.home))
     began = time.monotonic()
     ready = daemon.wait_ready(app.home, daemon.start(app.home, options))
     took = time.monotonic() - began
-    names = ", ".join(one.name for one in ready.services)
+    names = ", ".join(one.name for one in ready.services if one.state == "ready")
     text = f"orch is up (pid {ready.pid}): {names} ready in {show.duration(took)}"
     _show(app, ready, text, seconds=took)
+    for one in ready.services:
+        if one.state == "disabled":
+            show.note(f"{one.name} stays stopped until `orch service start {one.name}`")
+    for problem in _problems(app, ready):
+        show.note(f"{show.paint('problem:', 'red', sys.stderr)} {show.clean(problem)}")
+
+
+def _problems(app: App, ready: Roster) -> list[str]:
+    """What is wrong though everything runs, each thing once."""
+    found = list(ready.problems)
+    with contextlib.suppress(OrchError):
+        found += app.ask(GetOverview(), timeout=2.0).problems
+    return list(dict.fromkeys(found))
 
 
 def _show(

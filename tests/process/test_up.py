@@ -26,6 +26,18 @@ def test_up_waits_until_all_is_ready_and_says_how_long_it_took(world):
     assert world.orch("status", "--json").json["orchd"]["pid"] == up["pid"]
 
 
+def test_up_tells_what_is_wrong_though_everything_runs(home):
+    home.orch("service", "stop", "scheduler")
+    home.orch("down")
+    with home.home.config.open("a") as file:
+        file.write("nonsense: 1\n")
+    told = home.orch("up", "-d").err
+    assert "scheduler stays stopped until" in told
+    assert "nonsense: unknown key" in told
+    doctor = {one["subject"]: one for one in home.orch("doctor", "--json", ok=False).json}
+    assert doctor["scheduler"]["hint"] == "`orch service start scheduler`"
+
+
 def test_up_where_it_runs_already_says_so_and_changes_nothing(home):
     pid = home.pid("orchd")
     again = home.orch("up", "-d")
