@@ -116,8 +116,8 @@ def end_sessions(home: Home) -> list[int]:
 def belonging(home: Home) -> list[int]:
     """The processes of this home's sessions and services, this one and its parents apart.
 
-    Agents and services carry their home in their environment (`ORCH_RUN`, `ORCH_HOME` with
-    `ORCH_SERVICE`), session processes in their arguments.
+    Agents, orchd and its services carry their home in their environment (`ORCH_RUN`, `ORCH_HOME`),
+    session processes in their arguments.
     """
     import psutil  # noqa: PLC0415 - slow, and seldom needed
 
@@ -131,8 +131,9 @@ def belonging(home: Home) -> list[int]:
             words, environ = process.cmdline(), process.environ()
             session = "orch.session" in words and words[-1].startswith(f"{home.state}/")
             agent = environ.get("ORCH_RUN", "").startswith(f"{root}:")
-            service = "ORCH_SERVICE" in environ and environ.get("ORCH_HOME") == root
-            if session or agent or service:
+            orchd = "orch.supervisor" in words or words[:1] == [f"orchd {root}"]
+            served = environ.get("ORCH_HOME") == root and (orchd or "ORCH_SERVICE" in environ)
+            if session or agent or served:
                 found.append(process.pid)
     return found
 

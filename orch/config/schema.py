@@ -153,11 +153,13 @@ class JobTask(Section, frozen=True, kw_only=True):
 
 
 class JobConfig(Section, frozen=True, kw_only=True):
-    """One of `jobs`. `problem` says why it cannot run ('' when it can); never in the file."""
+    """One of `jobs`. `project` is for a job in `config.yml`: whose it is. `problem` says why it
+    cannot run ('' when it can); never in the file."""
 
     id: JobId
     schedule: Annotated[str, Meta(min_length=1, max_length=200)]
     timezone: str = ""
+    project: Slug = ""
     type: Literal["task"] = "task"
     task: JobTask
     external: Literal[False] = False

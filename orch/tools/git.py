@@ -166,7 +166,7 @@ def branches(repo: Path, pattern: str) -> dict[str, str]:
     """Local branches below a prefix such as `orch/`: name to commit."""
     form = "--format=%(refname:strip=2) %(objectname)"
     lines = _text(_git(repo, "for-each-ref", form, f"refs/heads/{pattern}")).splitlines()
-    return dict(line.rsplit(" ", 1) for line in lines)  # type: ignore[misc]
+    return dict(line.rsplit(" ", 1) for line in lines)
 
 
 def is_merged(repo: Path, commit: str, into: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from orch.config.files import stamp
-from orch.config.load import Loaded, ProjectConfig, load
+from orch.config.load import Loaded, ProjectConfig, difference, load
 from orch.config.schema import Config
 from orch.core import names
 from orch.errors import ConfigError, NotFound, Refused, Unknown
@@ -147,7 +147,9 @@ class Ledger(Service):
             if self.config_problem:
                 self.log.warning("config: valid again")
             self.config_problem = ""
+            changed = difference(self.loaded.config, loaded.config)
             self.loaded = loaded
+            self.log.info("config applied: %s", ", ".join(changed) or "nothing changed")
             self._applied()
         self._watch_files()
         self.stir()
@@ -170,7 +172,7 @@ class Ledger(Service):
         """Hear that a new config applies."""
 
     def _watch_files(self) -> None:
-        files = tuple(Path(path) for path in self.loaded.files) or (self.home.config,)
+        files = tuple(Path(path) for path in self.loaded.files) or (self.home.config, self.home.env)
         if self._file_watch is not None:
             if self._watched == files:
                 return

@@ -114,7 +114,11 @@ def test_work_that_cannot_be_committed_is_kept_and_told(world: World):
     objects = world.repo / ".git" / "objects"
     gate = world.root / "gate"
     task = world.add("Broken", "write a.txt a", f"wait {gate}")
-    world.until(lambda: (Path(world.task(task)["worktree"] or "/x") / "a.txt").exists(), "the work")
+
+    def worked() -> bool:
+        return (Path(world.task(task)["worktree"] or "/x") / "a.txt").exists()
+
+    world.until(worked, "the work")
     objects.rename(world.repo / ".git" / "gone")
     gate.touch()
     world.until(lambda: "git" in world.task(task)["last_error"], "the error on the task")

@@ -29,7 +29,10 @@ def mortal(world: World) -> World:
                 "environment": {"ORCH_STRIKE": str(here)},
             }
         services.append(row)
-    plan = {"services": services, "limits": {"first_wait": 0.05, "longest_wait": 0.1, "crashes": 1000}}
+    plan = {
+        "services": services,
+        "limits": {"first_wait": 0.05, "longest_wait": 0.1, "crashes": 1000},
+    }
     (world.root / "roster.json").write_text(json.dumps(plan))
     world.env["ORCH_ROSTER"] = str(world.root / "roster.json")
     return world
@@ -65,6 +68,8 @@ def test_a_task_ends_as_if_nothing_had_happened_wherever_the_engine_dies(mortal:
         files = mortal.git("diff", "--name-only", f"main...{task['branch']}").split()
         assert files == [f"done-t{step}.txt"], died[-1]
     assert len(died) >= 12, died
-    phases = {word for word in ("prepare", "running", "collect", "deliver") for d in died if word in d}
+    phases = {
+        word for word in ("prepare", "running", "collect", "deliver") for d in died if word in d
+    }
     assert phases == {"prepare", "running", "collect", "deliver"}, died
     assert ran.stat().st_size == len(died) + 2, "an agent ran twice"

@@ -19,10 +19,12 @@ def started(world: World) -> tuple[str, Path]:
     never = world.root / "never"
     task = world.add("Work", "say begun", f"first wait {never}", "write out.txt done")
     world.until(
-        lambda: any(a["phase"] == "running" for a in world.task(task)["attempts"])
-        and b"begun" in world.log_of(task).read_bytes()
-        if world.task(task)["attempts"] and world.log_of(task).exists()
-        else False,
+        lambda: (
+            any(a["phase"] == "running" for a in world.task(task)["attempts"])
+            and b"begun" in world.log_of(task).read_bytes()
+            if world.task(task)["attempts"] and world.log_of(task).exists()
+            else False
+        ),
         "the agent begins",
     )
     return task, world.log_of(task).parent
@@ -64,9 +66,7 @@ def reboot(world: World, folder: Path) -> None:
     world.up()
 
 
-@pytest.mark.parametrize(
-    "end", [kill_session_process, kill_tmux_server, kill_tmux_session, reboot]
-)
+@pytest.mark.parametrize("end", [kill_session_process, kill_tmux_server, kill_tmux_session, reboot])
 def test_a_lost_session_is_told_and_its_task_tried_again(
     world: World, end: Callable[[World, Path], None]
 ):

@@ -57,7 +57,7 @@ def test_a_remote_that_is_gone_is_an_error_with_gits_own_words(repo, tmp_path):
     clone = tmp_path / "clone"
     sh(tmp_path, "clone", "-q", str(repo), str(clone))
     repo.rename(tmp_path / "moved")
-    with pytest.raises(ToolFailed, match="git fetch .* failed: .*does not"):
+    with pytest.raises(ToolFailed, match=r"git fetch .* failed: .*does not"):
         git.fetch(clone, "main")
 
 

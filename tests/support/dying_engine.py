@@ -17,6 +17,7 @@ from typing import Any
 from orch.service import run
 from services.engine.engine import Engine
 
+
 def moment(name: str) -> None:
     """Count a moment; die when it is the one."""
     here = Path(os.environ["ORCH_STRIKE"])

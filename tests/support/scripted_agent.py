@@ -1,18 +1,18 @@
 """An agent that does what the task's body says, one `do:` line after the other.
 
-    do: say TEXT            print a line
-    do: lines N             print N numbered lines
-    do: slow N MS           print N numbered lines, so many milliseconds apart
-    do: write PATH TEXT     write a file in the worktree
-    do: touch PATH          create an empty file anywhere
-    do: wait PATH           wait until a file exists
-    do: read                echo lines from the terminal until `stop`
-    do: raw HEX             print bytes
-    do: first CMD           do CMD in the first attempt only
-    do: answer JSON         write the answer to ORCH_OUTPUT_FILE
-    do: count PATH          append one byte to a file
-    do: daemon              leave a process of its own session behind
-    do: exit CODE           leave
+do: say TEXT            print a line
+do: lines N             print N numbered lines
+do: slow N MS           print N numbered lines, so many milliseconds apart
+do: write PATH TEXT     write a file in the worktree
+do: touch PATH          create an empty file anywhere
+do: wait PATH           wait until a file exists
+do: read                echo lines from the terminal until `stop`
+do: raw HEX             print bytes
+do: first CMD           do CMD in the first attempt only
+do: answer JSON         write the answer to ORCH_OUTPUT_FILE
+do: count PATH          append one byte to a file
+do: daemon              leave a process of its own session behind
+do: exit CODE           leave
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ def test_a_bad_job_is_told_and_disturbs_nothing_else():
 
 def test_what_a_job_may_not_say_of_itself_is_an_unknown_key():
     found = checked("jobs:\n- {id: a, schedule: '@daily', task: {title: t}, problem: x}\n")
-    assert [str(job) for job in found.bad_jobs] == ["config.yml:2: jobs[0].problem: unknown key"]
+    assert [str(job) for job in found.bad_jobs] == ["config.yml:2: jobs[0].problem: unknown key (did you mean jobs[0].project?)"]
 
 
 def test_a_secret_is_never_part_of_a_message():
@@ -259,7 +259,7 @@ def test_what_is_typed_becomes_what_its_key_takes(key, typed, value):
         ("workflow.max_atempts", "1", "unknown key (did you mean workflow.max_attempts?)"),
         ("workflow", "1", "is a section: set the keys in it"),
         ("router.agents", "[a", "is no list: write a, b or [a, b]"),
-        ("jobs[0].problem", "x", "unknown key"),
+        ("jobs[0].problem", "x", "unknown key (did you mean jobs[0].project?)"),
         ("a..b", "x", "not a key: write it as section.name"),
     ],
 )

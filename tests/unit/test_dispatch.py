@@ -7,7 +7,9 @@ from orch.model import Status, Task
 
 
 def routed(n, project="o/r", agent="a", **more):
-    return Task(key=f"int-{n}", project=project, title="t", status=Status.ROUTED, agent=agent, **more)
+    return Task(
+        key=f"int-{n}", project=project, title="t", status=Status.ROUTED, agent=agent, **more
+    )
 
 
 def keys(tasks):
