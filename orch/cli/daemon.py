@@ -131,7 +131,7 @@ def belonging(home: Home) -> list[int]:
             words, environ = process.cmdline(), process.environ()
             session = "orch.session" in words and words[-1].startswith(f"{home.state}/")
             agent = environ.get("ORCH_RUN", "").startswith(f"{root}:")
-            orchd = "orch.supervisor" in words or words[:1] == [f"orchd {root}"]
+            orchd = "orch.supervisor" in words or " ".join(words).strip() == f"orchd {root}"
             served = environ.get("ORCH_HOME") == root and (orchd or "ORCH_SERVICE" in environ)
             if session or agent or served:
                 found.append(process.pid)
