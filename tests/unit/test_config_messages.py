@@ -197,7 +197,8 @@ def test_a_bad_job_is_told_and_disturbs_nothing_else():
 
 def test_what_a_job_may_not_say_of_itself_is_an_unknown_key():
     found = checked("jobs:\n- {id: a, schedule: '@daily', task: {title: t}, problem: x}\n")
-    assert [str(job) for job in found.bad_jobs] == ["config.yml:2: jobs[0].problem: unknown key (did you mean jobs[0].project?)"]
+    told = "unknown key (did you mean jobs[0].project?)"
+    assert [str(job) for job in found.bad_jobs] == [f"config.yml:2: jobs[0].problem: {told}"]
 
 
 def test_a_secret_is_never_part_of_a_message():
