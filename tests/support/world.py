@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -329,11 +330,12 @@ class World:
     def close(self) -> None:
         """End what still runs and remove the scratch folder."""
         self._end_clients()
-        for pid, _ in survivors(self.root):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while (left := survivors(self.root)) and time.monotonic() < deadline:
+            for pid, _ in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
         if self.orchd is not None:
             self.orchd.kill()
             self.orchd.wait(30)
