@@ -14,8 +14,16 @@ MAX_BYTES = 1 << 20
 """The largest message, in bytes; larger bodies go by file."""
 
 
+_concrete: dict[type, dict[str, Any]] = {}
+"""What `concrete_cache` worked out; forgotten whenever a message class is added."""
+
+
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     """Base of everything on the wire: msgpack with the class name as its `type`."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _concrete.clear()
 
 
 R = TypeVar("R", bound=Message)
@@ -596,9 +604,6 @@ def decode(data: bytes, base: type[Message], *, peer: str = __version__) -> Mess
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _strange(str(error), peer) from None
     return message
-
-
-_concrete: dict[type[Message], dict[str, type[Message]]] = {}
 
 
 def concrete_cache(base: type[Message]) -> dict[str, type[Message]]:
