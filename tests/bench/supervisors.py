@@ -112,7 +112,8 @@ def until_served(client: Client, name: str, killed: int) -> None:
     """Wait until the same client's next request is answered by another process.
 
     Next: the killed process is gone when it is sent. One that was handed to the dying process is
-    lost with it, and sent again after a quarter of a second.
+    lost with it, and sent again after a quarter of a second; so is one sent before the client has
+    noticed the end.
     """
     while started(killed) is not None:
         time.sleep(0.0002)
