@@ -89,7 +89,7 @@ def test_a_storm_of_kills_loses_and_doubles_nothing(world: World):
             strike(world, victim)
     world.until(world.all_ready, "every service ready")
     done = world.wait_all_done(len(added), seconds=200)
-    assert {task["id"] for task in done} == set(added)
+    assert {task.key for task in done} == set(added)
     print(f"{len(added)} tasks, {len(struck)} kills: { {v: struck.count(v) for v in VICTIMS} }")
     logs = {}
     for task in added:
