@@ -60,7 +60,7 @@ def test_a_task_becomes_a_commit_and_is_watched_while_it_works(world):
 
 def test_twenty_tasks_at_once_run_four_at_a_time_and_tail_shows_every_byte(world):
     world.up()
-    tail = world.follow("tail", "--json")
+    tail = world.follow("tail", "--json", "--since", "0")
     tasks = []
     for n in range(20):
         body = f"do: say start {n} äöü 🙂\ndo: lines 40\ndo: write f{n}.txt {n}"
