@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from orch.core.prompt import Known
-from orch.errors import OrchError, Refused, Unknown
+from orch.errors import ConfigError, OrchError, Refused, Unknown
 from orch.messages import SessionChanged
 from orch.model import Attempt, ErrorClass, Phase, Verdict
 from orch.service import every
@@ -97,7 +97,7 @@ class Attempts(Endings):
     def _prepare(self, order: work.Order) -> None:
         attempt = order.attempt
         if attempt.outcome:
-            self.finish(attempt, self._cancelled(attempt), None)
+            self.finish(attempt, ours("it was stopped"), None)
             return
         if order.task.project not in self.loaded.projects:
             problem = f"the project {order.task.project} is not registered any more"
@@ -120,7 +120,7 @@ class Attempts(Endings):
             self._step(
                 attempt,
                 lambda: self.host.stop(attempt.session, Path(attempt.folder)),
-                lambda _: self.finish(attempt, self._cancelled(attempt), None),
+                lambda _: self.finish(attempt, ours("it was stopped"), None),
             )
         else:
             self._step(attempt, lambda: work.launch(order), lambda _: self._launched(attempt))
@@ -251,6 +251,7 @@ class Attempts(Endings):
             summary = verdict.answer.summary if verdict.answer else ""
             delivered = work.deliver(order, summary)
             done = verdict.ok and (verdict.answer is None or verdict.answer.status == "done")
+            done = done or attempt.outcome == "closed"
             if done and not delivered.files and not delivered.removed and work.tidy(order):
                 delivered = msgspec.structs.replace(delivered, removed=True)
             return verdict, delivered
@@ -258,13 +259,8 @@ class Attempts(Endings):
         self._step(
             attempt,
             deliver,
-            lambda found: self.finish(
-                attempt, self._cancelled(attempt) if attempt.outcome else found[0], found[1]
-            ),
+            lambda found: self.finish(attempt, found[0], found[1]),
         )
-
-    def _cancelled(self, attempt: Attempt) -> Verdict:
-        return Verdict(ok=False, error=ErrorClass.CANCELLED, message=attempt.error)
 
     # ---- steps -------------------------------------------------------------------------------
 
@@ -292,13 +288,11 @@ class Attempts(Endings):
             self._put_off(attempt.id)
 
     def _failed(self, attempt: Attempt, error: Exception) -> None:
-        message = (
-            error.message if isinstance(error, OrchError) else f"{type(error).__name__}: {error}"
-        )
+        message = _words(error)
         if not isinstance(error, OrchError | OSError):
             self.log.error("a step of %s broke", attempt.task, exc_info=error)
         attempt = attempts.get(self.store, attempt.id)
-        if isinstance(error, Refused) and attempt.phase is not Phase.DELIVER:
+        if isinstance(error, Refused | ConfigError) and attempt.phase is not Phase.DELIVER:
             verdict = Verdict(ok=False, error=ErrorClass.WAITING_FOR_INPUT, message=message)
             self.finish(attempt, verdict, None)
             return
@@ -323,3 +317,10 @@ class Attempts(Endings):
 
     def _put_off(self, attempt: int, seconds: float = 1.0) -> None:
         self._later[attempt] = self.clock() + seconds
+
+
+def _words(error: Exception) -> str:
+    """An error as told on the task: what, and what to do."""
+    if not isinstance(error, OrchError):
+        return f"{type(error).__name__}: {error}"
+    return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -29,11 +29,14 @@ class Endings(Dispatch):
         task = tasks.get(self.store, attempt.task)
         config = self.config_of(task.project)
         now = self.now()
+        told = attempts.get(self.store, attempt.id)
+        if told.outcome:
+            verdict = _stopped(told, verdict)
         consequence = retry.follow(
             verdict, self._history(task, verdict),
             max_attempts=config.workflow.max_attempts, now=now,
         )  # fmt: skip
-        status = Status.DONE if attempt.outcome == "closed" else consequence.status
+        status = Status.DONE if told.outcome == "closed" else consequence.status
         outcome = _outcome(verdict, status)
         with self.write():
             attempts.update(
@@ -124,3 +127,10 @@ def _outcome(verdict: Verdict, status: Status) -> str:
     if verdict.error in (ErrorClass.LOST, ErrorClass.CANCELLED):
         return verdict.error.value
     return "failed"
+
+
+def _stopped(attempt: Attempt, verdict: Verdict) -> Verdict:
+    """The verdict of an attempt that somebody stopped, unless it was done before that came."""
+    if verdict.ok:
+        return verdict
+    return Verdict(ok=False, error=ErrorClass.CANCELLED, message=attempt.error, usage=verdict.usage)
