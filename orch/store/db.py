@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -32,13 +33,14 @@ class Store:
         self.path = path
         self.epoch = 0
         try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self.db = apsw.Connection(str(path))
             self.db.set_busy_timeout(BUSY_MILLISECONDS)
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 self.db.execute(f"PRAGMA {pragma}").fetchall()
             self.db.execute("PRAGMA wal_autocheckpoint=1000").fetchall()
             migrate(self)
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             raise Unknown(
                 f"the database {path} cannot be used: {error}", "see `orch doctor`"
             ) from error
