@@ -69,6 +69,8 @@ def waiting_for(task: Task, holds: Holds, load: Load, limits: Limits, now: float
     """Why a task is not running, in words for people; '' when it runs or is done."""
     if task.status in (Status.DONE, Status.IN_PROGRESS):
         return ""
+    if task.status is Status.BLOCKED and task.blocked_reason.startswith("waits for "):
+        return task.blocked_reason.removeprefix("waits for ")
     if task.status in (Status.BLOCKED, Status.NEEDS_REVIEW):
         return f"a person: {task.blocked_reason or task.last_error or 'no reason was given'}"
     if task.status is Status.IN_REVIEW:

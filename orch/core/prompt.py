@@ -17,6 +17,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     and the summaries of children that are done."""
 
     attempt: int
+    parent: Task | None = None
     memory: tuple[dict[str, Any], ...] = ()
     files: tuple[str, ...] = ()
     children: tuple[tuple[str, str], ...] = ()
@@ -25,6 +26,10 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 def message(task: Task, known: Known) -> str:
     """The user message: title, body, and what is known, as Markdown sections."""
     parts = [f"# {one_line(task.title)}", task.body.strip()]
+    if known.parent is not None:
+        part = f"{known.parent.key}: {one_line(known.parent.title)}"
+        whole = quoted(known.parent.body.strip()[:MEMORY_CHARACTERS])
+        parts.append(f"## This is a part of {part}\n\n{whole}".rstrip())
     if known.children:
         lines = [f"- {key}: {one_line(said)}" for key, said in known.children]
         parts.append("## What the subtasks did\n\n" + "\n".join(lines))
@@ -39,6 +44,11 @@ def one_line(text: str, limit: int = 300) -> str:
     """Text as a single line of at most `limit` characters."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def quoted(text: str) -> str:
+    """Text that is told but is no instruction, as a Markdown quotation."""
+    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
 
 
 def commit_message(task: Task, summary: str) -> str:

@@ -38,12 +38,14 @@ class Consequence(msgspec.Struct, frozen=True, kw_only=True):
     not_before: float = 0.0
     other_agent: bool = False
     cooldown: float = 0.0
+    delegated: bool = False
+    """Blocked only until its subtasks are done."""
 
 
 def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float) -> Consequence:
     """What follows from one run's verdict (`spec: engine, when it fails`)."""
     if verdict.ok:
-        return _answered(verdict)
+        return _answered(verdict, history, max_attempts)
     error = verdict.error or E.AGENT_FAILED
     text = verdict.message or error.value
     if error is E.CANCELLED:
@@ -67,7 +69,7 @@ def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float)
     return _retry(error, text, history, max_attempts, now)
 
 
-def _answered(verdict: Verdict) -> Consequence:
+def _answered(verdict: Verdict, history: History, max_attempts: int) -> Consequence:
     answer = verdict.answer
     said = answer.status if answer else "done"
     reason = (answer.reason or "; ".join(answer.blockers) or answer.summary) if answer else ""
@@ -75,6 +77,9 @@ def _answered(verdict: Verdict) -> Consequence:
         return Consequence(status=Status.BLOCKED, reason=reason or "the agent says it is blocked")
     if said == "needs_review":
         return Consequence(status=Status.NEEDS_REVIEW, reason=reason or "the agent asks for a look")
+    if said == "in_progress" and history.counted + 1 >= max_attempts:
+        used = f"the agent wants to go on, but all {max_attempts} attempts are used up"
+        return Consequence(status=Status.BLOCKED, reason=used)
     if said == "in_progress":
         return Consequence(status=Status.ROUTED, reason=reason or "the agent wants to go on")
     return Consequence(status=Status.DONE)

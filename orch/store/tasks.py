@@ -196,16 +196,22 @@ def children(store: Store, key: str, *, unfinished: bool = False) -> list[str]:
     return [row["key"] for row in rows]
 
 
-def ancestors(store: Store, key: str) -> set[str]:
-    """Everything a task waits for, directly or not, by parentage and dependency, itself too."""
-    rows = store.rows(
-        "WITH RECURSIVE up (key) AS (VALUES (?) UNION"
-        " SELECT d.after FROM dependencies d JOIN up ON d.task = up.key UNION"
-        " SELECT t.parent FROM tasks t JOIN up ON t.key = up.key WHERE t.parent <> '')"
-        " SELECT key FROM up",
+def delegated(store: Store, key: str) -> bool:
+    """Whether a task is blocked only until its children are done."""
+    row = store.one("SELECT delegated FROM tasks WHERE key = ? AND status = 'blocked'", (key,))
+    return bool(row and row[0])
+
+
+def generations(store: Store, key: str) -> int:
+    """How many tasks stand above this one, parent by parent."""
+    row = store.one(
+        "WITH RECURSIVE up (key, n) AS (VALUES (?, 0) UNION ALL"
+        " SELECT t.parent, up.n + 1 FROM tasks t JOIN up ON t.key = up.key"
+        " WHERE t.parent <> '' AND up.n < 1000)"
+        " SELECT max(n) FROM up",
         (key,),
     )
-    return {row["key"] for row in rows}
+    return int(row[0])
 
 
 def update(store: Store, key: str, now: float, **columns: Any) -> None:

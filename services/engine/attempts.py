@@ -82,6 +82,7 @@ class Attempts(Endings):
         children = [tasks.get(self.store, key) for key in tasks.children(self.store, task.key)]
         known = Known(
             attempt=attempt.n,
+            parent=tasks.find(self.store, task.parent) if task.parent else None,
             memory=tuple(attempts.memory(self.store, task.key)),
             children=tuple((c.key, f"{c.title}: {c.summary or c.status}") for c in children),
         )

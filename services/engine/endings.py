@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
-from orch.core import names, retry
+from orch.core import delegation, names, retry, routing
 from orch.core.prompt import one_line
 from orch.core.routing import next_agent
+from orch.errors import Malformed
 from orch.messages import SessionChanged
-from orch.model import Attempt, ErrorClass, Phase, Status, Task, Verdict
+from orch.model import Answer, Attempt, ErrorClass, Phase, Status, Task, Verdict
 from orch.store import attempts, jobs, tasks
 from services.engine import work
 from services.engine.dispatch import Dispatch
@@ -37,8 +38,11 @@ class Endings(Dispatch):
             max_attempts=config.workflow.max_attempts, now=now,
         )  # fmt: skip
         status = Status.DONE if told.outcome == "closed" else consequence.status
-        outcome = _outcome(verdict, status)
         with self.write():
+            if verdict.ok and verdict.answer is not None and status is not Status.NEEDS_REVIEW:
+                consequence = self._delegate(task, attempt, verdict.answer, consequence)
+                status = consequence.status
+            outcome = _outcome(verdict, status)
             attempts.update(
                 self.store, attempt.id, error_class=verdict.error, outcome=outcome,
                 error=verdict.message, counted=consequence.counted, ended_at=now,
@@ -86,9 +90,53 @@ class Endings(Dispatch):
             columns["agent"] = next_agent(
                 attempt.agent, 2, self.field(self.config_of(task.project))
             )
+        columns["delegated"] = int(consequence.delegated)
         tasks.update(self.store, task.key, self.now(), **columns)
         self.event("task_changed", task.key, status=status.value,
                    reason=one_line(consequence.reason))  # fmt: skip
+        self.tell_parent(task.parent)
+
+    def _delegate(
+        self, task: Task, attempt: Attempt, answer: Answer, consequence: retry.Consequence
+    ) -> retry.Consequence:
+        """Make the subtasks an answer asks for, in the transaction that ends the attempt, so each
+        is made once; then the task waits for them."""
+        above = tasks.generations(self.store, task.key)
+        try:
+            parts = delegation.wanted(answer.delegations, above)
+        except Malformed as error:
+            return retry.Consequence(status=Status.NEEDS_REVIEW, reason=error.message)
+        if not parts:
+            return consequence
+        made = []
+        for part in parts:
+            child = Task(
+                key="", project=task.project, title=part.title, body=part.body,
+                labels=part.labels, author=attempt.agent, source="delegation", parent=task.key,
+                complexity=routing.complexity(part.labels, ""), created_at=self.now(),
+            )  # fmt: skip
+            key = tasks.insert_internal(self.store, child, routing.priority(part.labels))
+            self.event("task_added", key, title=one_line(part.title), project=task.project,
+                       source="delegation", parent=task.key)  # fmt: skip
+            made.append(key)
+        reason = f"waits for its subtasks {', '.join(made)}"
+        return retry.Consequence(status=Status.BLOCKED, reason=reason, delegated=True)
+
+    def tell_parent(self, parent: str) -> None:
+        """A child changed: a parent that only waited for its children goes on when all are done,
+        and says else which of them is stuck. Called inside the transaction of the change."""
+        if not parent or not tasks.delegated(self.store, parent):
+            return
+        children = [tasks.get(self.store, key) for key in tasks.children(self.store, parent)]
+        reason = delegation.waiting(children)
+        if reason == tasks.get(self.store, parent).blocked_reason:
+            return
+        columns: dict[str, Any] = {"blocked_reason": reason}
+        if not reason:
+            columns.update(status=Status.NEW, delegated=0)
+        tasks.update(self.store, parent, self.now(), **columns)
+        self.event("task_changed", parent, status="blocked" if reason else "new",
+                   reason=one_line(reason) or "its subtasks are done")  # fmt: skip
 
     def _remember(
         self, attempt: Attempt, verdict: Verdict, delivered: work.Delivered | None, outcome: str

@@ -190,8 +190,9 @@ class TaskDesk(Attempts):
         reason = request.reason or f"blocked by {request.by or 'a person'}"
         with self.write():
             tasks.update(self.store, task.key, self.now(), status=Status.BLOCKED,
-                         blocked_reason=reason)  # fmt: skip
+                         blocked_reason=reason, delegated=0)  # fmt: skip
             self.event("task_changed", task.key, status="blocked", reason=reason, by=request.by)
+            self.tell_parent(task.parent)
         self.sidecar(task.key)
         return Done()
 
@@ -210,6 +211,7 @@ class TaskDesk(Attempts):
                 tasks.update(self.store, task.key, self.now(), status=Status.DONE,
                              blocked_reason="")  # fmt: skip
                 self.event("task_changed", task.key, status="done", reason=by, by=request.by)
+                self.tell_parent(task.parent)
         self.sidecar(task.key)
         self.stir()
         return Done()
@@ -235,13 +237,14 @@ class TaskDesk(Attempts):
     def _restart(self, task: Task, how: str, by: str, *, fresh: bool = False) -> None:
         columns: dict[str, object] = {
             "status": Status.NEW, "blocked_reason": "", "last_error": "", "not_before": 0.0,
-            "agent": "", "model": "", "route_reason": "",
+            "agent": "", "model": "", "route_reason": "", "delegated": 0,
         }  # fmt: skip
         if fresh:
             past = attempts.of_task(self.store, task.key, limit=1)
             columns.update(attempts=0, route_attempts=0, fresh_after=past[-1].n if past else 0)
         tasks.update(self.store, task.key, self.now(), **columns)
         self.event("task_changed", task.key, status="new", reason=how, by=by)
+        self.tell_parent(task.parent)
 
 
 def _known(statuses: tuple[str, ...]) -> tuple[str, ...]:

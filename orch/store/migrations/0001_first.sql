@@ -27,6 +27,7 @@ CREATE TABLE tasks (
   last_error TEXT NOT NULL DEFAULT '',
   not_before REAL NOT NULL DEFAULT 0,
   priority INTEGER NOT NULL DEFAULT 0,
+  delegated INTEGER NOT NULL DEFAULT 0, -- blocked only until its children are done
   fresh_after INTEGER NOT NULL DEFAULT 0, -- attempts up to this one no longer count
   created_at REAL NOT NULL,
   updated_at REAL NOT NULL
