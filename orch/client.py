@@ -41,11 +41,17 @@ FIRST_TRY = 0.25
 SLICE = 0.25
 """Seconds between two calls of a client's `waiting`."""
 
+AT_ONCE = 3
+"""How often a request is sent again because the connection it went into was lost."""
+
 MAX_EVENTS = 1000
 """Events queued for a subscriber, and handed out by one `Subscription.poll`."""
 
 MAX_FRAME = MAX_BYTES + 1024
 """The longest frame a socket takes, in bytes: a message and its envelope."""
+
+GREETING = b""
+"""What a service sends first on each connection (`ZMQ_PROBE_ROUTER` makes ZeroMQ do it)."""
 
 _NOWAIT = int(zmq.NOBLOCK)
 _encoder = msgspec.msgpack.Encoder()
@@ -54,20 +60,24 @@ _replies: dict[type[Message], type[Message]] = {}
 
 
 class Client:
-    """Talks to the services of one home; for one thread. `waiting` is called while it waits."""
+    """Talks to the services of one home; for one thread. `waiting` is called while it waits.
+
+    `first_try`: seconds until a request without an answer is sent again on the same connection.
+    """
 
     def __init__(
         self,
         home: Home,
         context: zmq.Context[Any] | None = None,
         waiting: Callable[[], None] | None = None,
+        first_try: float = FIRST_TRY,
     ) -> None:
         self.home = home
         self._context = context
         self._own = context is None
         self._waiting = waiting
-        self._dealers: dict[str, zmq.Socket[bytes]] = {}
-        self._waits: dict[zmq.Socket[bytes], int] = {}
+        self._first_try = first_try
+        self._connections: dict[str, Connection] = {}
         self._nonce = os.urandom(12)
         self._counter = itertools.count(1)
 
@@ -80,8 +90,9 @@ class Client:
     def ask(self, request: Request[R], timeout: float = 5.0, to: str = "") -> R:
         """The reply of the request's owner (or of service `to`) within `timeout` seconds.
 
-        The request is sent again, under the same id and key, until an answer comes. Raises the
-        error of a `Failed` reply, `Unavailable` past the deadline, `NotRunning` without orchd.
+        The request is sent again, under the same id and key, until an answer comes: at once when
+        the connection was lost and made anew, else after a while. Raises the error of a `Failed`
+        reply, `Unavailable` past the deadline, `NotRunning` without orchd.
         """
         service = to or type(request).owner
         if not service or service == "orchd":
@@ -105,53 +116,62 @@ class Client:
 
     def close(self) -> None:
         """Drop every connection; what was not answered is given up."""
-        for dealer in self._dealers.values():
-            dealer.close(linger=0)
-        self._dealers.clear()
-        self._waits.clear()
+        for connection in self._connections.values():
+            connection.socket.close(linger=0)
+        self._connections.clear()
         if self._own and self._context is not None:
             self._context.destroy(linger=0)
             self._context = None
 
     def _exchange(self, service: str, ident: bytes, frame: bytes, deadline: float) -> Envelope:
-        dealer = self._dealer(service)
-        pause, sent = FIRST_TRY, False
+        connection = self._connection(service)
+        pause, sent, at_once = self._first_try, False, AT_ONCE
         while (now := time.monotonic()) < deadline:
             until = min(deadline, now + pause)
-            if not self._send(dealer, frame, until):
+            if not self._send(connection, frame, until):
                 self._check_running(service)
                 continue
             sent = True
-            answer = self._receive(dealer, ident, until)
+            try:
+                answer = self._receive(connection, ident, until, heed=at_once > 0)
+            except Reconnected:
+                at_once -= 1
+                continue
             if answer is not None:
                 return answer
             pause *= 2
         state = "did not answer in time" if sent else "could not be reached in time"
         raise Unavailable(f"{service} {state}", "`orch status` shows how it is")
 
-    def _send(self, dealer: zmq.Socket[bytes], frame: bytes, until: float) -> bool:
+    def _send(self, connection: Connection, frame: bytes, until: float) -> bool:
         """Send at once, or as soon as there is a connection; False if there is none in time."""
         try:
-            dealer.send(frame, _NOWAIT)
+            connection.socket.send(frame, _NOWAIT)
         except zmq.Again:
             while (left := until - time.monotonic()) > 0:
-                if dealer.poll(_milliseconds(min(left, SLICE)), zmq.POLLOUT):
-                    return self._send(dealer, frame, until)
+                if connection.socket.poll(_milliseconds(min(left, SLICE)), zmq.POLLOUT):
+                    return self._send(connection, frame, until)
                 self._idle()
             return False
         return True
 
-    def _receive(self, dealer: zmq.Socket[bytes], ident: bytes, until: float) -> Envelope | None:
-        """The reply to `ident`; whatever else comes, late replies to earlier tries, is dropped."""
+    def _receive(
+        self, connection: Connection, ident: bytes, until: float, heed: bool
+    ) -> Envelope | None:
+        """The reply to `ident`; whatever else comes, late replies to earlier tries, is dropped.
+
+        Raises `Reconnected`, if it is to be heeded, when the service greets a new connection.
+        """
         while (left := until - time.monotonic()) > 0:
-            wait = _milliseconds(min(left, SLICE))
-            if wait != self._waits.get(dealer):
-                self._waits[dealer] = wait
-                dealer.setsockopt(zmq.RCVTIMEO, wait)
+            connection.wait_at_most(_milliseconds(min(left, SLICE)))
             try:
-                frames = dealer.recv_multipart()
+                frames = connection.socket.recv_multipart()
             except zmq.Again:
                 self._idle()
+                continue
+            if frames[0] == GREETING:
+                if connection.greeted() and heed:
+                    raise Reconnected
                 continue
             answer = open_envelope(frames[0])
             if answer is not None and answer.id == ident:
@@ -168,23 +188,46 @@ class Client:
             return
         raise NotRunning(f"orch is not running on {self.home.root}", "start it with `orch up -d`")
 
-    def _dealer(self, service: str) -> zmq.Socket[bytes]:
-        dealer = self._dealers.get(service)
-        if dealer is None:
+    def _connection(self, service: str) -> Connection:
+        connection = self._connections.get(service)
+        if connection is None:
             path = self.home.socket(service, "req")
             if not path.exists():
                 self._check_running(service)
-            dealer = self._ready_context().socket(zmq.DEALER)
-            configure(dealer, queue=64)
-            dealer.setsockopt(zmq.IMMEDIATE, 1)
-            dealer.connect(f"ipc://{path}")
-            self._dealers[service] = dealer
-        return dealer
+            connection = self._connections[service] = Connection(self._ready_context(), path)
+        return connection
 
     def _ready_context(self) -> zmq.Context[Any]:
         if self._context is None:
             self._context = zmq.Context()
         return self._context
+
+
+class Reconnected(Exception):
+    """The connection is a new one: what went into the old one may be lost."""
+
+
+class Connection:
+    """The way to one service: a socket that connects again by itself, and what it has seen."""
+
+    def __init__(self, context: zmq.Context[Any], path: Path) -> None:
+        self.socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
+        configure(self.socket, queue=64)
+        self.socket.setsockopt(zmq.IMMEDIATE, 1)
+        self.socket.connect(f"ipc://{path}")
+        self._wait = -1
+        self._greetings = 0
+
+    def greeted(self) -> bool:
+        """Count a greeting; whether it tells of another connection than the first."""
+        self._greetings += 1
+        return self._greetings > 1
+
+    def wait_at_most(self, milliseconds: int) -> None:
+        """How long a `recv` waits from now on."""
+        if milliseconds != self._wait:
+            self._wait = milliseconds
+            self.socket.setsockopt(zmq.RCVTIMEO, milliseconds)
 
 
 class Subscription:

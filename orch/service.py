@@ -311,6 +311,8 @@ class Service:
         # With a domain (and nobody to ask about it) libzmq turns away what does not speak ZMTP 3;
         # it would take any other bytes for ZMTP 1, and loses 13 KiB on each such connection.
         made.setsockopt(zmq.ZAP_DOMAIN, b"orch")
+        if kind == zmq.ROUTER:
+            made.setsockopt(zmq.PROBE_ROUTER, 1)  # it greets each connection: see `Client`
         made.setsockopt(zmq.USE_FD, fd)
         made.bind(f"ipc://{self.home.socket(self.service, name)}")
         return made

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from orch.client import Client
 from orch.messages import Ping
-from orch.tools.process import started
 from tests.bench.peers import Circus, Peer, Supervisord, installed
 from tests.bench.row import Row
 from tests.bench.start import beside
@@ -109,14 +108,10 @@ def until_ready(world: World, name: str, killed: int) -> None:
 
 
 def until_served(client: Client, name: str, killed: int) -> None:
-    """Wait until the same client's next request is answered by another process.
+    """Wait until the same client is answered by another process.
 
-    Next: the killed process is gone when it is sent. One that was handed to the dying process is
-    lost with it, and sent again after a quarter of a second; so is one sent before the client has
-    noticed the end.
+    It asks at once: what goes into the dying connection is lost, and has to be sent again.
     """
-    while started(killed) is not None:
-        time.sleep(0.0002)
     while client.ask(Ping(), timeout=5.0, to=name).pid == killed:
         time.sleep(0.0002)
 

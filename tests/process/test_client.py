@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 import threading
@@ -11,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 
-from orch.client import Client
+from orch.client import AT_ONCE, Client
 from orch.errors import Malformed, NotRunning, Unavailable
 from orch.messages import GetRoster, ListTasks, Ping
 from orch.paths import Home
@@ -104,6 +106,71 @@ def test_killed_before_receiving_the_request_is_answered_by_the_next(keeper, cli
     threading.Timer(0.4, replace).start()
     assert client.ask(AddRow("once"), timeout=20).seq == 1
     assert client.ask(ReadRows()).rows == ((1, "once"),)
+
+
+def test_a_request_lost_with_its_connection_is_sent_again_as_soon_as_there_is_another(keeper, home):
+    keeper.start().ready()
+    with Client(home, first_try=60) as client:
+        client.ask(Ping(), to="toy")
+        keeper.process.send_signal(19)  # SIGSTOP: the request is sent, and not received
+
+        def replace() -> None:
+            keeper.kill()
+            keeper.start()
+
+        threading.Timer(0.3, replace).start()
+        began = time.monotonic()
+        assert client.ask(AddRow("once"), timeout=60).seq == 1
+        assert time.monotonic() - began < 30, "it was not left to the next try"
+        assert client.ask(ReadRows()).rows == ((1, "once"),)
+
+
+def test_the_connection_lost_after_the_commit_brings_the_stored_reply_at_once(keeper, home):
+    keeper.start(TOY_DIES="after commit").ready()
+    died = keeper.process
+
+    def replace() -> None:
+        died.wait(20)
+        keeper.start()
+
+    replacing = threading.Thread(target=replace)
+    replacing.start()
+    with Client(home, first_try=60) as client:
+        began = time.monotonic()
+        assert client.ask(AddRow("die"), timeout=60).pid == died.pid
+        assert time.monotonic() - began < 30, "it was not left to the next try"
+        replacing.join()
+        assert client.ask(ReadRows()).rows == ((1, "die"),)
+
+
+def test_a_request_that_kills_whoever_takes_it_is_soon_left_to_the_slower_tries(home, keeper):
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    taken, ended = [], threading.Event()
+
+    def die_of_each() -> None:
+        while not ended.is_set():
+            router = context.socket(zmq.ROUTER)
+            router.setsockopt(zmq.PROBE_ROUTER, 1)
+            router.setsockopt(zmq.USE_FD, os.dup(keeper.sockets["req"].fileno()))
+            router.bind(f"ipc://{home.socket('toy', 'req')}")
+            while not router.poll(10) and not ended.is_set():
+                continue
+            if not ended.is_set():
+                taken.append(router.recv_multipart()[1])
+            router.close(linger=0)
+
+    dying = threading.Thread(target=die_of_each)
+    dying.start()
+    try:
+        with Client(home, first_try=60) as client, pytest.raises(Unavailable):
+            client.ask(Ping(), timeout=2.0, to="toy")
+    finally:
+        ended.set()
+        dying.join()
+        context.destroy(linger=0)
+
+    assert len(taken) == 1 + AT_ONCE
+    assert len(set(taken)) == 1, "the same id and key each time"
 
 
 def test_killed_after_the_commit_before_the_reply_the_effect_happened_once(keeper, client):

@@ -16,7 +16,7 @@ import pytest
 import zmq
 
 from orch import __version__
-from orch.client import Client
+from orch.client import GREETING, Client
 from orch.errors import OrchError, Refused, Unavailable
 from orch.messages import Done, Envelope, Message, Ping, decode, encode
 from orch.paths import Home
@@ -50,6 +50,7 @@ def raw(home: Home, toy: Keeper) -> Iterator[zmq.Socket[bytes]]:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     dealer = context.socket(zmq.DEALER)
     dealer.connect(f"ipc://{home.socket('toy', 'req')}")
+    assert dealer.recv() == GREETING
     yield dealer
     context.destroy(linger=0)
 
@@ -106,6 +107,7 @@ def test_a_later_reply_does_not_hold_up_the_others(toy, home, client):
     slow = context.socket(zmq.DEALER)
     slow.connect(f"ipc://{home.socket('toy', 'req')}")
     try:
+        assert slow.recv() == GREETING
         slow.send(envelope(encode(Misbehave("later", seconds=1.0))))
 
         client.ask(Ping(), to="toy")

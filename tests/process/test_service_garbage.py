@@ -13,7 +13,7 @@ import pytest
 import zmq
 
 from orch import __version__
-from orch.client import Client
+from orch.client import GREETING, Client
 from orch.errors import Malformed
 from orch.messages import AddTask, Done, Envelope, Failed, Message, Ping, decode, encode
 from orch.paths import Home, scratch
@@ -43,6 +43,7 @@ def raw(toy: Keeper) -> Iterator[zmq.Socket[bytes]]:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     dealer = context.socket(zmq.DEALER)
     dealer.connect(f"ipc://{toy.home.socket('toy', 'req')}")
+    assert dealer.recv() == GREETING
     yield dealer
     context.destroy(linger=0)
 
