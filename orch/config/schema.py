@@ -89,7 +89,7 @@ class Workflow(Section, frozen=True, kw_only=True):
 class Router(Section, frozen=True, kw_only=True):
     """`router`: who gets a task that names no agent. Empty `agents`: all known."""
 
-    mode: Literal["round_robin", "label_only"] = "round_robin"
+    mode: Literal["round_robin", "weighted", "label_only"] = "round_robin"
     agents: tuple[AgentName, ...] = ()
     disabled_agents: tuple[AgentName, ...] = ()
     fallback_executor: str = ""
@@ -240,7 +240,7 @@ LATER = frozenset(
 """Keys of a later version; this one refuses them by name rather than ignore them."""
 
 LATER_VALUES: dict[str, frozenset[object]] = {
-    "router.mode": frozenset({"llm", "weighted"}),
+    "router.mode": frozenset({"llm"}),
     "agents.*.protocol": frozenset({"claude", "codex", "opencode"}),
     "jobs[].type": frozenset({"bash", "self-review"}),
     "jobs[].external": frozenset({True}),

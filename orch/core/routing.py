@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
+from orch.core.weights import pick
+
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
     """The agents a task may go to: `available` can be used now; `unavailable` says why not."""
 
     available: tuple[str, ...]
     unavailable: dict[str, str] = {}
+    weights: dict[str, float] = {}
+    """Of the available ones, for mode `weighted`."""
 
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,9 +52,17 @@ def priority(labels: tuple[str, ...]) -> int:
 
 
 def choose(
-    *, forced: str, labels: tuple[str, ...], mode: str, field: Field, fallback: str, turn: int
+    *,
+    forced: str,
+    labels: tuple[str, ...],
+    mode: str,
+    field: Field,
+    fallback: str,
+    turn: int,
+    chance: float = 0.0,
 ) -> Routed:
-    """Choose an agent. `turn` counts round robin; an unusable wish is explained and passed over."""
+    """Choose an agent. `turn` counts round robin, `chance` (from 0 up to 1) decides between
+    weights; an unusable wish is explained and passed over."""
     wish = wanted(labels, forced)
     passed = ""
     if wish:
@@ -61,12 +73,25 @@ def choose(
     if mode == "round_robin" and field.available:
         agent = field.available[turn % len(field.available)]
         return Routed(agent=agent, reason=f"{passed}round robin", turn=turn + 1)
+    if mode == "weighted" and field.available:
+        weights = {name: field.weights.get(name, 1.0) for name in field.available}
+        agent = pick(weights, chance)
+        reason = f"{passed}weight {weights[agent]:.2f}"
+        return Routed(agent=agent, reason=reason, turn=turn)
     if fallback in field.available:
         return Routed(agent=fallback, reason=f"{passed}fallback", turn=turn)
     if field.available:
         return Routed(agent=field.available[0], reason=f"{passed}first available", turn=turn)
     reasons = "; ".join(f"{name} {why}" for name, why in field.unavailable.items())
     return Routed(agent="", reason=f"{passed}no agent can be used: {reasons or 'none configured'}")
+
+
+def next_model(models: tuple[str, ...], cooling: frozenset[str]) -> str | None:
+    """The first of an agent's models that does not rest; '' when it has none to choose from, None
+    when all of them rest."""
+    if not models:
+        return ""
+    return next((model for model in models if model not in cooling), None)
 
 
 def next_agent(current: str, failures: int, field: Field) -> str:

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +144,9 @@ def migrate(store: Store) -> None:
 
 
 def _scripts() -> list[tuple[str, str]]:
-    folder = resources.files("orch.store") / "migrations"
-    found = sorted((item.name, item.read_text()) for item in folder.iterdir() if item.is_file())
-    return [(match[2], text) for name, text in found if (match := _NAME.fullmatch(name))]
+    folder = Path(__file__).with_name("migrations")
+    found = [(match[2], path) for path in sorted(folder.iterdir()) if (match := _NAME.fullmatch(path.name))]
+    return [(name, path.read_text()) for name, path in found]
 
 
 def _back_up(store: Store, version: int) -> None:

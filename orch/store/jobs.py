@@ -70,6 +70,28 @@ def cooling(store: Store, now: float) -> dict[str, tuple[float, str]]:
     return {row["agent"]: (row["until"], row["reason"]) for row in rows}
 
 
+def cooling_models(store: Store, agent: str, now: float) -> frozenset[str]:
+    """The models of an agent that rest."""
+    rows = store.rows(
+        "SELECT model FROM cooldowns WHERE agent = ? AND until > ? AND model <> ''", (agent, now)
+    )
+    return frozenset(row["model"] for row in rows)
+
+
+def weights(store: Store) -> dict[str, tuple[float, float]]:
+    """Agents whose weight was changed: the weight, and when (epoch seconds)."""
+    return {r["agent"]: (r["weight"], r["at"]) for r in store.rows("SELECT * FROM weights")}
+
+
+def set_weight(store: Store, agent: str, weight: float, now: float) -> None:
+    """Set an agent's weight as of now."""
+    store.execute(
+        "INSERT INTO weights (agent, weight, at) VALUES (?, ?, ?)"
+        " ON CONFLICT (agent) DO UPDATE SET weight = excluded.weight, at = excluded.at",
+        (agent, weight, now),
+    )
+
+
 def warm(store: Store, agent: str) -> None:
     """End the cooldowns of an agent, or of all when ''."""
     store.execute("DELETE FROM cooldowns WHERE :a = '' OR agent = :a", {"a": agent})

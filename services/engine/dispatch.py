@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Iterator
 
 from orch.config.schema import AgentConfig, Config
 from orch.core import names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
-from orch.core.routing import Field, Routed, choose
+from orch.core.routing import Field, Routed, choose, next_model
+from orch.core.weights import recovered
 from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
 from orch.service import every
@@ -74,11 +76,34 @@ class Dispatch(Ledger):
             elif name in cooling:
                 until, reason = cooling[name]
                 unavailable[name] = f"rests for {max(1, round(until - self.now()))} s ({reason})"
-            elif problem := _not_installed(spec):
+            elif problem := _not_installed(spec) or self._models_rest(name, config):
                 unavailable[name] = problem
         usable = tuple(n for n in wanted if n in config.agents and n not in unavailable)
         others = tuple(n for n in config.agents if n not in wanted and n not in unavailable)
-        return Field(available=usable or (others if not wanted else ()), unavailable=unavailable)
+        return Field(
+            available=usable or (others if not wanted else ()),
+            unavailable=unavailable,
+            weights=self.weights(),
+        )
+
+    def weights(self) -> dict[str, float]:
+        """Each agent's weight now; one that is not in it has the full one."""
+        now = self.now()
+        told = jobs.weights(self.store)
+        return {agent: recovered(weight, now - at) for agent, (weight, at) in told.items()}
+
+    def model_for(self, agent: str, complexity: str, config: Config) -> str | None:
+        """The model an agent uses for a task of this complexity: the mapped one, else the first
+        of its own that does not rest; '' for its own default, None when all of them rest."""
+        mapped = config.model_map.get(complexity, {}).get(agent, "")
+        spec = config.agents.get(agent)
+        models = tuple(dict.fromkeys(m for m in (mapped, *(spec.models if spec else ())) if m))
+        return next_model(models, jobs.cooling_models(self.store, agent, self.now()))
+
+    def _models_rest(self, agent: str, config: Config) -> str:
+        if self.model_for(agent, "", config) is not None:
+            return ""
+        return "rests with all of its models"
 
     def routed(self, task: Task, config: Config) -> Routed:
         """The agent for a task, by its wish, then the router's mode."""
@@ -88,6 +113,7 @@ class Dispatch(Ledger):
         asked = Field(
             available=field.available + tuple(n for n in named if n not in field.available),
             unavailable=field.unavailable,
+            weights=field.weights,
         )
         turn = jobs.counter(self.store, "round_robin")
         mode = config.router.mode
@@ -103,6 +129,7 @@ class Dispatch(Ledger):
             field=field,
             fallback=config.router.fallback_executor,
             turn=turn,
+            chance=random.random(),
         )
 
     def _route(self, task: Task) -> bool:
@@ -114,7 +141,7 @@ class Dispatch(Ledger):
                 self.event("route_refused", task.key, reason=chosen.reason)
             return False
         jobs.set_counter(self.store, "round_robin", chosen.turn)
-        model = config.model_map.get(task.complexity, {}).get(chosen.agent, "")
+        model = self.model_for(chosen.agent, task.complexity, config) or ""
         tasks.update(
             self.store, task.key, self.now(), status=Status.ROUTED, agent=chosen.agent,
             model=model, route_reason=chosen.reason, route_attempts=task.route_attempts + 1,
@@ -206,8 +233,10 @@ class Dispatch(Ledger):
             return task.agent
         chosen = self.routed(task, config)
         if chosen.agent:
-            tasks.update(self.store, task.key, self.now(), agent=chosen.agent,
-                         route_reason=chosen.reason)  # fmt: skip
+            tasks.update(
+                self.store, task.key, self.now(), agent=chosen.agent, route_reason=chosen.reason,
+                model=self.model_for(chosen.agent, task.complexity, config) or "",
+            )  # fmt: skip
             self.event("task_routed", task.key, agent=chosen.agent, reason=chosen.reason)
         else:
             tasks.update(self.store, task.key, self.now(), status=Status.NEW)

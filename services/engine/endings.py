@@ -9,6 +9,7 @@ import msgspec
 from orch.core import delegation, names, retry, routing
 from orch.core.prompt import one_line
 from orch.core.routing import next_agent
+from orch.core.weights import FULL, limited, succeeded
 from orch.errors import Malformed
 from orch.messages import SessionChanged
 from orch.model import Answer, Attempt, ErrorClass, Phase, Status, Task, Verdict
@@ -49,9 +50,8 @@ class Endings(Dispatch):
             )  # fmt: skip
             attempts.update(self.store, attempt.id, phase=Phase.ENDED)
             self._remember(attempt, verdict, delivered, outcome)
+            self._weigh(attempt, verdict, consequence)
             self._move(task, attempt, verdict, consequence, status, delivered)
-            if consequence.cooldown:
-                jobs.cool(self.store, attempt.agent, "", consequence.cooldown, verdict.message)
             self.event("attempt_ended", task.key, attempt=attempt.n, outcome=outcome,
                        session=attempt.session, error=one_line(verdict.message),
                        error_class=verdict.error.value if verdict.error else None)  # fmt: skip
@@ -86,15 +86,39 @@ class Endings(Dispatch):
         columns["blocked_reason"] = consequence.reason if waits else ""
         if delivered is not None and delivered.removed:
             columns.update(branch="", worktree="")
-        if status is Status.ROUTED and consequence.other_agent and not task.wanted_agent:
-            columns["agent"] = next_agent(
-                attempt.agent, 2, self.field(self.config_of(task.project))
-            )
+        if status is Status.ROUTED and consequence.other_agent:
+            columns.update(self._next_choice(task, attempt, consequence))
         columns["delegated"] = int(consequence.delegated)
         tasks.update(self.store, task.key, self.now(), **columns)
         self.event("task_changed", task.key, status=status.value,
                    reason=one_line(consequence.reason))  # fmt: skip
         self.tell_parent(task.parent)
+
+    def _weigh(self, attempt: Attempt, verdict: Verdict, consequence: retry.Consequence) -> None:
+        """Let the agent (or the model that was used) rest, and weigh it anew."""
+        if consequence.cooldown:
+            broken = verdict.error in retry.BROKEN_AGENT
+            model = "" if broken else attempt.model
+            jobs.cool(self.store, attempt.agent, model, consequence.cooldown, verdict.message)
+        weight = self.weights().get(attempt.agent, FULL)
+        if verdict.error in retry.LIMITS:
+            jobs.set_weight(self.store, attempt.agent, limited(weight), self.now())
+        elif verdict.ok and weight < FULL:
+            jobs.set_weight(self.store, attempt.agent, succeeded(weight), self.now())
+
+    def _next_choice(
+        self, task: Task, attempt: Attempt, consequence: retry.Consequence
+    ) -> dict[str, str]:
+        """Agent and model of the next attempt: after a limit the same agent's next model, else
+        the next agent. An agent that a person named is kept; it may wait until it can go on."""
+        config = self.config_of(task.project)
+        model = self.model_for(attempt.agent, task.complexity, config)
+        if consequence.cooldown and attempt.model and model:
+            return {"agent": attempt.agent, "model": model}
+        if task.wanted_agent:
+            return {}
+        agent = next_agent(attempt.agent, 2, self.field(config))
+        return {"agent": agent, "model": self.model_for(agent, task.complexity, config) or ""}
 
     def _delegate(
         self, task: Task, attempt: Attempt, answer: Answer, consequence: retry.Consequence

@@ -48,7 +48,7 @@ WRONG = [
     ("engine:\n  tick_interval: soon\n", "2: engine.tick_interval: expected a number, got str"),
     (
         "router:\n  mode: roundrobin\n",
-        "2: router.mode: expected label_only or round_robin, got roundrobin "
+        "2: router.mode: expected label_only or round_robin or weighted, got roundrobin "
         "(did you mean round_robin?)",
     ),
     ("router:\n  mode: llm\n", "2: router.mode: this version of orch does not have llm yet"),

@@ -190,6 +190,12 @@ CREATE TABLE cooldowns (
   PRIMARY KEY (agent, model)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE weights (
+  agent TEXT PRIMARY KEY,
+  weight REAL NOT NULL,
+  at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE cursors (
   name TEXT PRIMARY KEY,
   value INTEGER NOT NULL
