@@ -145,7 +145,11 @@ def migrate(store: Store) -> None:
 
 def _scripts() -> list[tuple[str, str]]:
     folder = Path(__file__).with_name("migrations")
-    found = [(match[2], path) for path in sorted(folder.iterdir()) if (match := _NAME.fullmatch(path.name))]
+    found = [
+        (match[2], path)
+        for path in sorted(folder.iterdir())
+        if (match := _NAME.fullmatch(path.name))
+    ]
     return [(name, path.read_text()) for name, path in found]
 
 
