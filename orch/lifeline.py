@@ -20,6 +20,14 @@ def handed(environment: Mapping[str, str] | None = None) -> dict[str, int]:
     return {name: int(number) for name, number in pairs}
 
 
+def entitle(title: str) -> None:
+    """Name this process in `ps`, leaving the environment that others see as it was."""
+    os.environ.setdefault("SPT_NOENV", "1")
+    import setproctitle  # noqa: PLC0415 - it takes the variable into account when it is loaded
+
+    setproctitle.setproctitle(title)
+
+
 class Lifeline:
     """A socket to orchd that carries lines; without one (`fd` None) every method does nothing.
 

@@ -148,11 +148,25 @@ def setup(home: Logs, service: str, level: str = "info") -> None:
     logging.raiseExceptions = False
 
 
-def reopen() -> None:
-    """Open every log file by its name again (after rotation)."""
+def reopen(raw: Path | None = None) -> None:
+    """Open every log file by its name again (after rotation), and have what is written to stdout
+    and stderr appended to `raw`, if given. What cannot be opened stays as it is."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, FileHandler):
             handler.reopen()
+    if raw is not None:
+        _redirect(raw)
+
+
+def _redirect(raw: Path) -> None:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        fd = os.open(raw, flags, 0o600)
+    except OSError:
+        return
+    for standard in (1, 2):
+        os.dup2(fd, standard)
+    os.close(fd)
 
 
 def _encoded(line: dict[str, Any]) -> bytes:

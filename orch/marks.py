@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -56,6 +57,30 @@ class Timer:
         """Move to the first beat after `now`."""
         missed = max(0.0, (now - self.due) // self.seconds)
         self.due += (missed + 1) * self.seconds
+
+
+class Alarm:
+    """Work that runs once, at the time it was set to on the monotonic clock, until set again."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.work = work
+        self.due = math.inf
+
+    def set(self, at: float) -> None:
+        """Have the work run at `at`, whatever was set before."""
+        self.due = at
+
+    def no_later_than(self, at: float) -> None:
+        """Have the work run at `at`, unless it is to run sooner."""
+        self.due = min(self.due, at)
+
+    def off(self) -> None:
+        """Forget what was set."""
+        self.due = math.inf
+
+    def advance(self, _now: float) -> None:
+        """It rings: from now on nothing is set."""
+        self.due = math.inf
 
 
 def _marking(mark: Callable[[Marks], object]) -> Callable[[Method], Method]:

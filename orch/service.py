@@ -21,8 +21,8 @@ from orch.aside import Aside
 from orch.client import Client, configure, read_event, topic
 from orch.desk import Desk, Handler, Later
 from orch.errors import OrchError, Unavailable
-from orch.lifeline import FDS_VARIABLE, Lifeline, handed
-from orch.marks import Timer, answers, every, marked, on
+from orch.lifeline import FDS_VARIABLE, Lifeline, entitle, handed
+from orch.marks import Alarm, Timer, answers, every, marked, on
 from orch.messages import Message, Occurred, Ping, Pong, Request, encode
 from orch.paths import Home
 from orch.sockets import Listener
@@ -63,7 +63,8 @@ class Service:
         self.seldom = log.Seldom(self.log)
         self._handlers: dict[type[Message], Handler] = {}
         self._hears: dict[type[Occurred], list[Callable[[Any], object]]] = {}
-        self._timers: list[Timer] = []
+        self._timers: list[Timer | Alarm] = []
+        self._hearing_nudges = True
         self._progress = 0
         self._stopping = False
         self._beat_due = 0.0
@@ -83,6 +84,11 @@ class Service:
 
     def on_nudge(self, data: bytes) -> None:
         """Hear a datagram that came to the nudge socket."""
+
+    def on_nudges(self, together: list[bytes]) -> None:
+        """Hear the datagrams that were waiting together; by default each goes to `on_nudge`."""
+        for data in together:
+            self._guard(self.on_nudge, data)
 
     def on_supervision(self, event: dict[str, Any]) -> None:
         """Hear what orchd reports of the services (on the engine's lifeline only)."""
@@ -116,6 +122,23 @@ class Service:
     def repeat(self, seconds: float, work: Callable[[], object]) -> None:
         """Like `@every`, for a period that is known only at run time."""
         self._timers.append(Timer(seconds, work, self.clock()))
+
+    def alarm(self, work: Callable[[], object]) -> Alarm:
+        """Work for a time that is set, and set again, at run time."""
+        made = Alarm(work)
+        self._timers.append(made)
+        return made
+
+    def hear_nudges(self, wanted: bool) -> None:
+        """Let nudges wait in their socket from now on; or take those that wait, and hear all."""
+        if wanted == self._hearing_nudges:
+            return
+        self._hearing_nudges = wanted
+        if wanted:
+            self._watch(self._nudge.fileno(), self._take_nudges)
+            self._take_nudges()
+        else:
+            self._poller.unregister(self._nudge.fileno())
 
     def extend(self, seconds: float) -> None:
         """Announce that the loop may be busy for `seconds`, so nobody takes it for hung."""
@@ -221,12 +244,13 @@ class Service:
                 return
 
     def _take_nudges(self) -> None:
+        together = []
         for _ in range(BATCH):
             try:
-                data = self._nudge.recv(DATAGRAM)
+                together.append(self._nudge.recv(DATAGRAM))
             except (BlockingIOError, InterruptedError):
-                return
-            self._guard(self.on_nudge, data)
+                break
+        self._guard(self.on_nudges, together)
 
     def _take_lines(self) -> None:
         for line in self._lifeline.receive():
@@ -234,7 +258,7 @@ class Service:
             if word == "STOP":
                 self._stopping = True
             elif word == "REOPEN":
-                log.reopen()
+                log.reopen(self.home.raw_log(self.service))
             elif word == "EVENT":
                 self._hear_supervision(rest)
         if self._lifeline.ended:
@@ -295,7 +319,8 @@ class Service:
         self._req = self._bind(zmq.ROUTER, "req", fds, REQUESTS)
         self._desk = Desk(self.service, self._handlers, self.handle, self._send_reply, self.seldom)
         self._watch(self._req, self._take_requests)
-        if "nudge" in fds or type(self).on_nudge is not Service.on_nudge:
+        own = type(self)
+        if "nudge" in fds or (own.on_nudge, own.on_nudges) != (Service.on_nudge, Service.on_nudges):
             fd = self._listening("nudge", fds)
             self._nudge = socket.socket(fileno=fd)
             self._nudge.setblocking(False)
@@ -354,6 +379,8 @@ def run(kind: type[Service]) -> int:
     home = Home()
     name = os.environ.get("ORCH_SERVICE", "")
     service = kind(home, name)
+    if FDS_VARIABLE in os.environ:
+        entitle(f"orch-{service.service} {home.root}")
     log.setup(home, service.service, os.environ.get("ORCH_LOG_LEVEL", "info"))
     faulthandler.enable(file=2, all_threads=True)
     for number in (signal.SIGTERM, signal.SIGINT):

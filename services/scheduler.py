@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from orch.core.schedule import Agenda, Firing, Key, key
 from orch.errors import OrchError, Unavailable
-from orch.marks import Timer, answers, every, on
+from orch.marks import answers, every, on
 from orch.messages import FireJob, JobsChanged, ListJobs, PassRun, RunPass
 from orch.service import Service, run
 
@@ -29,24 +29,25 @@ class Scheduler(Service):
         self.loaded = False
         self._problems: dict[Key, str] = {}
         self._refusals: dict[Key, int] = {}
-        self._alarm = Timer(self.glance_seconds, self.wake, self.clock())
-        self._timers.append(self._alarm)
+        self._alarm = self.alarm(self.wake)
+        self._alarm.set(self.clock())
 
     @on(JobsChanged)
     @every(seconds=60)
     def reload(self, _event: JobsChanged | None = None) -> None:
         """Have the jobs asked for again, as soon as the engine answers."""
         self.loaded = False
-        self._alarm.due = self.clock()
+        self._alarm.set(self.clock())
 
     def wake(self) -> None:
         """Fire what is due; sleep until the next time, or for a glance at the clock."""
+        self._alarm.set(self.clock() + self.glance_seconds)
         try:
             if not self.loaded:
                 self._load()
             self._fire_due()
         except Unavailable as error:
-            self._alarm.due = self.clock() + RETRY
+            self._alarm.set(self.clock() + RETRY)
             self.seldom.warning("engine", f"jobs wait for the engine: {error}")
         else:
             self._plan()
@@ -99,7 +100,7 @@ class Scheduler(Service):
     def _plan(self) -> None:
         nearest = self.agenda.nearest()
         wait = self.glance_seconds if nearest is None else max(0.0, nearest - self.now())
-        self._alarm.due = self.clock() + min(self.glance_seconds, wait)
+        self._alarm.set(self.clock() + min(self.glance_seconds, wait))
 
 
 def main() -> None:

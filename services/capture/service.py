@@ -15,7 +15,7 @@ from orch.client import Client
 from orch.core.output import SHORTEST, Pace, cut
 from orch.errors import Malformed, NotFound, OrchError, Unknown
 from orch.hosts.local import Local
-from orch.marks import Timer, answers, every, on
+from orch.marks import answers, every, on
 from orch.messages import (
     Delivered,
     EffectDone,
@@ -60,10 +60,6 @@ MOST_TEXT = 256 * 1024
 MOST_TRIES, RETRY = 5, 15.0
 """How often an effect is tried while its session does not answer, and the seconds between."""
 
-HOUR = 3600.0
-POLLIN = 1
-"""`zmq.POLLIN`, as `Service` registers its descriptors."""
-
 
 class Nudge(msgspec.Struct):
     """What a session process sends after it wrote to its log."""
@@ -104,11 +100,8 @@ class Capture(Service):
         self.engine = Engine(Client(self.home))
         self._nudges = msgspec.msgpack.Decoder(Nudge)
         self._pace = Pace()
-        self._alarm = Timer(HOUR, self.flush, math.inf)
-        self._curious = Timer(HOUR, self.refresh, math.inf)
-        self._timers += [self._alarm, self._curious]
-        self._nudged = 0
-        self._hearing = True
+        self._flushing = self.alarm(self.flush)
+        self._curious = self.alarm(self.refresh)
         self._crowded = False
         self._asking: set[str] = set()
         self._asked_at = -math.inf
@@ -120,30 +113,24 @@ class Capture(Service):
 
     # ---- output ------------------------------------------------------------------------------
 
-    def on_nudge(self, data: bytes) -> None:
-        """A session wrote something."""
-        self._nudged += 1
-        try:
-            nudge = self._nudges.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return
-        if self.logs.nudged(nudge.session):
-            self._plan()
-        else:
-            self._curious.due = min(self._curious.due, self._asked_at + STRANGER)
-
-    def _take_nudges(self) -> None:
-        """As every service does; so many at once mean that the system dropped others."""
-        before = self._nudged
-        super()._take_nudges()
-        self._crowded = self._crowded or self._nudged - before >= CROWD
+    def on_nudges(self, together: list[bytes]) -> None:
+        """Sessions wrote something; so many nudges at once mean that the system dropped others."""
+        self._crowded = self._crowded or len(together) >= CROWD
+        for data in together:
+            try:
+                nudge = self._nudges.decode(data)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+            if not self.logs.nudged(nudge.session):
+                self._curious.no_later_than(self._asked_at + STRANGER)
+        self._plan()
 
     @on(SessionChanged)
     @every(seconds=2)
     def refresh(self, _event: SessionChanged | None = None) -> None:
         """Ask the engine which sessions there are; without an answer those we know stay."""
         self._asked_at = self.clock()
-        self._curious.due = math.inf
+        self._curious.off()
         request = ListSessions(ended_since=self.now() - LATELY)
         ask = partial(self.engine.ask, request)
         self._alone("sessions", ask, self._learn, self.refresh)
@@ -157,13 +144,13 @@ class Capture(Service):
     def flush(self) -> None:
         """Publish what is new."""
         began = self.clock()
-        self._hear(True)
+        self.hear_nudges(True)
         if self._crowded:
             self._crowded = False
             self.logs.compare()
         self.logs.flush()
         self._pace.published(began, self.clock())
-        self._alarm.due = math.inf
+        self._flushing.off()
         self._plan()
 
     @answers(ReadOutput)
@@ -279,19 +266,8 @@ class Capture(Service):
         if self.logs.waiting():
             now = self.clock()
             wait = self._pace.wait(now)
-            self._alarm.due = min(self._alarm.due, now + wait)
-            self._hear(wait < SHORTEST)
-
-    def _hear(self, nudges: bool) -> None:
-        """In a burst, do not wake up for nudges until the next flush: it takes them together."""
-        if nudges == self._hearing:
-            return
-        self._hearing = nudges
-        if nudges:
-            self._poller.register(self._nudge.fileno(), POLLIN)
-            self._take_nudges()
-        else:
-            self._poller.unregister(self._nudge.fileno())
+            self._flushing.no_later_than(now + wait)
+            self.hear_nudges(wait < SHORTEST)  # in a burst, the next flush takes them together
 
     def _later(self, work: Callable[[], Message]) -> Later:
         later = Later()

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 import zmq
 
 from orch import __version__
 from orch.client import GREETING, Client
 from orch.errors import OrchError, Refused, Unavailable
-from orch.messages import Done, Envelope, Message, Ping, decode, encode
+from orch.messages import Done, Envelope, Message, Ping, Request, decode, encode
 from orch.paths import Home
+from orch.service import Service, answers
 from orch.sockets import Listener, listen
 from tests.support.keeper import ROOT, Keeper, wait_until
 from tests.support.toy_service import AddRow, Flood, Misbehave, ReadRows, RowAdded
@@ -154,6 +158,70 @@ def test_a_subscriber_that_does_not_read_loses_its_own_events_only(toy, client):
     assert kept < 8000
 
 
+# ---- alarms and nudges -----------------------------------------------------------------------
+
+
+class WakeUp(Request[Done], frozen=True):
+    """Let the alarm ring."""
+
+    owner = "dozing"
+
+
+class Dozing(Service):
+    """Lets nudges wait until its alarm rings, and is quit by the last word."""
+
+    name = "dozing"
+
+    def setup(self) -> None:
+        """Sleep at the first nudge."""
+        self.heard: list[list[bytes]] = []
+        self.rang = 0
+        self.waking = self.alarm(self.wake)
+
+    def on_nudges(self, together: list[bytes]) -> None:
+        """Remember them; the first one makes it doze off."""
+        self.heard.append(together)
+        if together == [b"doze"]:
+            self.hear_nudges(False)
+
+    @answers(WakeUp)
+    def wake_up(self, _request: WakeUp) -> Done:
+        """Set the alarm for now."""
+        self.waking.set(self.clock())
+        return Done()
+
+    def wake(self) -> None:
+        """Hear what came meanwhile."""
+        self.rang += 1
+        self.hear_nudges(True)
+
+
+def test_nudges_may_wait_for_an_alarm_and_come_together(home, client):
+    service = Dozing(home)
+    serving = threading.Thread(target=service.run)
+    serving.start()
+    try:
+        path = home.socket("dozing", "nudge")
+        wait_until(path.exists)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+            bell.sendto(b"doze", str(path))
+            wait_until(lambda: service.heard == [[b"doze"]])
+            for word in (b"one", b"two", b"three"):
+                bell.sendto(word, str(path))
+            client.ask(Ping(), to="dozing")
+            assert service.heard == [[b"doze"]], "it was asked, and heard no nudge"
+            client.ask(WakeUp())
+            wait_until(lambda: len(service.heard) > 1)
+            bell.sendto(b"four", str(path))
+            wait_until(lambda: len(service.heard) > 2)
+    finally:
+        service.stop()
+        serving.join()
+
+    assert service.heard[1:] == [[b"one", b"two", b"three"], [b"four"]]
+    assert service.rang == 1, "an alarm rings once"
+
+
 # ---- the lifeline ----------------------------------------------------------------------------
 
 
@@ -216,6 +284,24 @@ def test_a_rotated_log_is_opened_again(toy, client, home):
     with pytest.raises(Unavailable):
         client.ask(Misbehave("crash"), timeout=1.0)
     wait_until(lambda: toy.logged()[-1]["message"] == "crashed")
+
+
+def test_what_it_prints_goes_to_the_new_file_after_a_rotation(toy, home):
+    raw = home.raw_log("toy")
+    raw.rename(raw.with_suffix(".old"))
+    toy.say("REOPEN")
+    wait_until(raw.exists)
+    toy.kill(signal.SIGABRT)
+
+    assert "Fatal Python error: Aborted" in raw.read_text()
+    assert stat.S_IMODE(raw.stat().st_mode) == 0o600
+
+
+def test_it_is_called_by_its_name_and_home_in_ps(toy, home):
+    process = psutil.Process(toy.process.pid)
+
+    assert [word for word in process.cmdline() if word] == [f"orch-toy {home.root}"]
+    assert process.environ()["ORCH_HOME"] == str(home.root), "others still see its environment"
 
 
 def test_sigabrt_writes_every_threads_stack_to_the_raw_log(toy, home):

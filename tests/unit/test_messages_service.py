@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 import socket
 import threading
@@ -13,7 +14,7 @@ import pytest
 from orch.aside import Aside
 from orch.errors import Refused, Unavailable
 from orch.lifeline import Lifeline, handed
-from orch.marks import Timer, answers, every, marked, on
+from orch.marks import Alarm, Timer, answers, every, marked, on
 from orch.messages import EventLogged, JobsChanged, Ping
 from orch.service import Service
 
@@ -65,6 +66,22 @@ def test_missed_beats_come_as_one(due, now, following):
     timer.advance(now)
 
     assert timer.due == following
+
+
+def test_an_alarm_is_for_one_time_and_may_be_moved():
+    alarm = Alarm(print)
+    assert alarm.due == math.inf, "nothing is set"
+
+    alarm.no_later_than(10)
+    alarm.no_later_than(12)
+    assert alarm.due == 10
+    alarm.set(12)
+    assert alarm.due == 12
+    alarm.advance(12.5)
+    assert alarm.due == math.inf, "it rang"
+    alarm.set(20)
+    alarm.off()
+    assert alarm.due == math.inf
 
 
 # ---- aside -----------------------------------------------------------------------------------
