@@ -32,6 +32,9 @@ LOOK_SECONDS = 0.1
 OUTCOME_SECONDS = 120.0
 """How long the engine may take from a session's end to its attempt's outcome."""
 
+SEND_SECONDS = 25.0
+"""How long typing may take to be done and told: into a terminal, 20 seconds for a long text."""
+
 RESET = (
     b"\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?1l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l"
 )
@@ -243,7 +246,7 @@ def send(app: App, id_: str, text: str, no_enter: bool) -> None:
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "replace").removesuffix("\n")
     session = _running(app, id_).session
-    delivered = app.ask(SendInput(session, text, submit=not no_enter), 15.0)
+    delivered = app.ask(SendInput(session, text, submit=not no_enter), SEND_SECONDS)
     if delivered.state == "refused":
         raise Refused(f"{session} refused it: {delivered.reason}", "`orch task screen` shows why")
     document = {"session": session, "state": delivered.state, "reason": delivered.reason}

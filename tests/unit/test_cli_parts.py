@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from orch.cli import agents
+from orch.cli import agents, live
 from orch.cli.completions import script
 from orch.cli.pairs import key_values
 from orch.cli.template import fill
 from orch.config.schema import AgentConfig
 from orch.errors import Malformed
+from orch.hosts.local import INPUT_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -81,3 +82,7 @@ def test_an_agents_program_is_looked_for(command, program, found):
 )
 def test_only_programs_known_to_tell_their_version_are_asked(path, tells):
     assert agents.tells_version(path) is tells
+
+
+def test_a_text_that_is_typed_may_take_its_time():
+    assert live.SEND_SECONDS > INPUT_SECONDS
