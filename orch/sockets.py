@@ -25,7 +25,8 @@ def listen(path: Path, kind: str) -> socket.socket:
     """
     style = _style(kind)
     _check_free(path, style)
-    made = path.with_name(f".{path.name}.{os.getpid()}")  # longer: the kernel checks the length
+    # At least as long as what it becomes, so that the kernel checks the length.
+    made = path.with_name(f".{os.getpid()}".ljust(len(path.name), "_"))
     listener = socket.socket(socket.AF_UNIX, style)
     umask = os.umask(0o177)
     try:
@@ -38,23 +39,27 @@ def listen(path: Path, kind: str) -> socket.socket:
     except OSError as error:
         listener.close()
         made.unlink(missing_ok=True)
-        raise Refused(f"cannot listen on {path}: {error}") from error
+        raise Refused(f"cannot listen on {path}: {error.strerror or error}") from error
     finally:
         os.umask(umask)
     return listener
 
 
 def answers(path: Path, style: socket.SocketKind = socket.SOCK_STREAM) -> bool:
-    """Whether somebody listens on the socket `path`."""
-    with socket.socket(socket.AF_UNIX, style) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(os.fspath(path))
-        except BlockingIOError:
-            return True  # its backlog is full
-        except OSError:
-            return False
-    return True
+    """Whether somebody listens on the socket `path`, as far as can be seen."""
+    try:
+        return _served(path, style)
+    except OSError:
+        return False
+
+
+def remove(path: Path) -> None:
+    """Remove a socket from `path`; anything else stays."""
+    try:
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
+    except OSError:
+        return
 
 
 class Listener:
@@ -88,6 +93,18 @@ class Listener:
         os.close(self._lock)
 
 
+def _served(path: Path, style: socket.SocketKind) -> bool:
+    with socket.socket(socket.AF_UNIX, style) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(os.fspath(path))
+        except BlockingIOError:
+            return True  # its backlog is full
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+    return True
+
+
 def _style(kind: str) -> socket.SocketKind:
     return socket.SOCK_DGRAM if kind in DATAGRAM_KINDS else socket.SOCK_STREAM
 
@@ -111,5 +128,9 @@ def _check_free(path: Path, style: socket.SocketKind) -> None:
         raise Refused(f"{path} is in the way: it is not a socket", "move it away")
     if seen.st_uid != os.getuid():
         raise Refused(f"{path} belongs to user {seen.st_uid}", "use a home of your own")
-    if answers(path, style):
+    try:
+        served = _served(path, style)
+    except OSError as error:
+        raise Refused(f"{path} cannot be examined: {error.strerror or error}") from error
+    if served:
         raise Refused(f"{path} is served by another process", "stop that one first")

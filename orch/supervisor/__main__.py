@@ -13,11 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-from orch import __version__, log
+from orch import __version__, log, sockets
 from orch.core.supervised import Start
 from orch.errors import OrchError, Refused
 from orch.paths import Home
-from orch.supervisor import leftovers, roster, sockets, spawn, upgrade
+from orch.supervisor import leftovers, roster, spawn, upgrade
 from orch.supervisor.notify import Notifier
 from orch.supervisor.orchd import Orchd
 from orch.supervisor.watch import Watch

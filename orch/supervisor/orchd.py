@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from orch import log
+from orch import log, sockets
 from orch.core import supervision
 from orch.core.supervised import (
     ALIVE,
@@ -36,7 +36,7 @@ from orch.core.supervised import (
 )
 from orch.errors import OrchError
 from orch.paths import Home
-from orch.supervisor import leftovers, logs, processes, sockets, spawn
+from orch.supervisor import leftovers, logs, processes, spawn
 from orch.supervisor.child import Child, begin
 from orch.supervisor.commands import Commands
 from orch.supervisor.desk import Desk

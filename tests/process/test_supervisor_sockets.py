@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from orch import sockets
 from orch.errors import Refused
 from orch.paths import Home
-from orch.supervisor import sockets
 from tests.support.scratch_orchd import ScratchOrchd, scratch_orchd
 
 
