@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 
@@ -106,4 +105,6 @@ def _safe(text: str, whole: str, allow: str = "-._") -> str:
     kept = kept.strip(".")
     if kept == text and 0 < len(kept) <= 64 and (allow != "-" or whole.count("-") == 0):
         return kept
+    import hashlib  # noqa: PLC0415 - loads 4 MiB of OpenSSL, and is seldom needed
+
     return f"{kept[:48]}-{hashlib.sha256(whole.encode()).hexdigest()[:6]}"

@@ -15,8 +15,6 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from croniter import CroniterBadDateError, CroniterError, croniter
-
 from orch.errors import Malformed
 from orch.model import Job
 
@@ -74,10 +72,7 @@ def next_time(schedule: str, timezone: str, after: float) -> float:
     line = _read(schedule)
     offset = _offset(timezone)
     find = _in_real_time if line.split()[1].startswith("*") else _on_the_wall
-    try:
-        return float(find(line, offset, int(after // 1)))
-    except CroniterBadDateError:
-        raise Malformed(f"{schedule!r} never comes") from None
+    return float(find(line, offset, int(after // 1)))
 
 
 def due(jobs: Iterable[Job], last: Mapping[Key, float], now: float) -> list[Firing]:
@@ -203,6 +198,8 @@ def _read(schedule: str) -> str:
     for field in fields:
         if re.search(r"(^|,)[hr](\(|/|,|$)", field):
             raise Malformed(f"{field!r} in {schedule!r} is chosen at random: name a time")
+    from croniter import CroniterError, croniter  # noqa: PLC0415 - slow to import
+
     try:
         croniter.expand(line)
     except (CroniterError, ValueError) as error:
@@ -237,8 +234,13 @@ def _machine_offset(at: int) -> int:
 
 
 def _next_wall(line: str, wall: int) -> int:
-    """The next match on a clock without zones, later than `wall`."""
-    return round(croniter(line, float(wall)).get_next(float))
+    """The next match on a clock without zones, later than `wall`; raises `Malformed`."""
+    from croniter import CroniterBadDateError, croniter  # noqa: PLC0415 - slow to import
+
+    try:
+        return round(croniter(line, float(wall)).get_next(float))
+    except CroniterBadDateError:
+        raise Malformed(f"{line!r} never comes") from None
 
 
 def _in_real_time(line: str, offset: Offset, after: int) -> int:

@@ -6,7 +6,7 @@ import socket
 
 from orch.core.supervised import Event, Extend, Heartbeat, Ready, Service
 from orch.paths import Home
-from orch.supervisor import leftovers, spawn
+from orch.supervisor import spawn
 from orch.supervisor.roster import Entry
 
 LINE_BYTES = 256
@@ -24,7 +24,6 @@ class Child:
         self.listeners = listeners
         self.service = Service(name=entry.name)
         self.lifeline: socket.socket | None = None
-        self.started = ""
         self._in = b""
         self._out = bytearray()
 
@@ -50,13 +49,17 @@ class Child:
         events = (parsed(line) for line in lines)
         return [event for event in events if event is not None], is_open
 
-    def send(self, line: str) -> None:
-        """Say a line; what does not fit waits, and `flush` sends it on. Lines are never cut."""
+    def send(self, line: str) -> bool:
+        """Say a line; what does not fit waits, and `flush` sends it on. Lines are never cut.
+
+        False when there is nobody to say it to, or too much waits already.
+        """
         data = line.encode() + b"\n"
         if self.lifeline is None or len(self._out) + len(data) > BACKLOG_BYTES:
-            return
+            return False
         self._out += data
         self.flush()
+        return True
 
     @property
     def waiting(self) -> bool:
@@ -111,7 +114,6 @@ def begin(home: Home, child: Child, mode: spawn.Mode) -> int:
     finally:
         theirs.close()
     child.open(ours)
-    child.started = leftovers.started(pid)
     return pid
 
 

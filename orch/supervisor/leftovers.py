@@ -44,8 +44,8 @@ def record(home: Home, children: list[Recorded]) -> None:
 
 def record_children(home: Home, children: Iterable[Child]) -> None:
     """Write down those of the children that have a process."""
-    living = [child for child in children if child.service.pid]
-    record(home, [Recorded(c.entry.name, c.service.pid, c.started) for c in living])
+    living = [(child.entry.name, child.service.pid) for child in children if child.service.pid]
+    record(home, [Recorded(name, pid, started(pid)) for name, pid in living])
 
 
 def recorded(home: Home) -> list[Recorded]:

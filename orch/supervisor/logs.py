@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from orch.paths import Home
+
 LIMIT_BYTES = 10 << 20
 """A log file is rotated when it is larger."""
 
 KEPT = 3
 """Old files kept per log, as NAME.1 (youngest) to NAME.3."""
+
+
+def renewed(home: Home, service: str) -> bool:
+    """Rotate what has grown too large; whether the service has a log to open anew."""
+    raw = home.raw_log(service)
+    bound(raw)
+    lost = not raw.exists()
+    return rotate(raw) | rotate(home.log(service)) | lost
 
 
 def rotate(path: Path, limit: int = LIMIT_BYTES) -> bool:

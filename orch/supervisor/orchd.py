@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from orch import log, sockets
@@ -21,6 +22,7 @@ from orch.core.supervised import (
     Ask,
     Event,
     Exited,
+    Heartbeat,
     Kill,
     Launch,
     Launched,
@@ -51,7 +53,7 @@ LATE_SECONDS = 0.5
 LONGEST_NAP = 1.0
 """The loop goes round at least so often, in seconds."""
 
-ROTATE_SECONDS = 5.0
+ROTATE_SECONDS = 2.0
 """How often log sizes are looked at."""
 
 EVENTS_TO = "engine"
@@ -84,6 +86,7 @@ class Orchd:
         self._turned_at = time.monotonic()
         self._due: dict[str, float] = {}
         self.told_ready = False
+        self._unrecorded = True
         self._wake, self._waker = socket.socketpair()
         self.commands = Commands(self)
         self.desk: Desk | None = None
@@ -143,6 +146,9 @@ class Orchd:
             self.step(name, Tick(), now)
         if self._is_due("second", now, 1.0):
             self._reap()
+            if self._unrecorded:
+                self._record()
+            self._tell_engine()
             self.commands.tick(now)
             assert self.desk is not None
             self.desk.tick(now)
@@ -293,8 +299,7 @@ class Orchd:
         engine = self.children.get(EVENTS_TO)
         if engine is None or engine.service.state is not State.READY:
             return
-        for line in self.events.take():
-            engine.send(line)
+        self.events.tell(engine.send)
         self._mind_waiting(engine)
 
     def _mind_waiting(self, child: Child) -> None:
@@ -317,7 +322,7 @@ class Orchd:
             return
         self.watch_child(child)
         self.step(entry.name, Launched(pid))
-        self._record()
+        self._unrecorded = True
 
     def _hang_up(self, child: Child) -> None:
         if child.lifeline is not None and child.lifeline in self.selector.get_map():
@@ -325,6 +330,12 @@ class Orchd:
         child.hang_up()
 
     def _record(self) -> None:
+        """Write down who lives, for the orchd after a `kill -9` of this one.
+
+        Not while somebody starts, for up to a second: it would be in the way, and whoever has not
+        begun its work dies with orchd anyway.
+        """
+        self._unrecorded = False
         leftovers.record_children(self.home, self.children.values())
 
     # ---- what processes do -------------------------------------------------------------------
@@ -339,6 +350,8 @@ class Orchd:
     def _listen(self, child: Child) -> bool:
         events, is_open = child.receive()
         for event in events:
+            if child.entry.name == EVENTS_TO and isinstance(event, Heartbeat):
+                self.events.beat()
             was = child.service.state
             self.step(child.entry.name, event)
             if was is not child.service.state is State.READY:
@@ -348,14 +361,16 @@ class Orchd:
     def _became_ready(self, child: Child) -> None:
         if child.entry.name == EVENTS_TO:
             self._tell_engine()
-        states = {other.service.state for other in self.children.values()}
-        if not self.told_ready and State.STARTING not in states:
+        if State.STARTING in {other.service.state for other in self.children.values()}:
+            return
+        if self._unrecorded:
+            self._record()
+        if not self.told_ready:
             self.told_ready = True
             self.notifier.tell("READY=1", f"STATUS={len(self.children)} services")
 
     def _reap(self) -> None:
         """See which processes have ended. The group is killed while its number is still taken."""
-        ended = False
         for child in list(self.children.values()):
             pid = child.service.pid
             if not pid or not processes.has_ended(pid):
@@ -363,23 +378,16 @@ class Orchd:
             self._listen(child)
             self._hang_up(child)
             processes.kill_group(pid)
-            reason = processes.reason(processes.collected(pid), self._said(child))
-            ended = True
+            raw = self.home.raw_log(child.entry.name)
+            reason = processes.reason(processes.collected(pid), partial(logs.last_line, raw))
+            self._unrecorded = True
+            if child.entry.name == EVENTS_TO:
+                self.events.take_back()
             self.step(child.entry.name, Exited(reason))
-        if ended:
-            self._record()
-
-    def _said(self, child: Child) -> str:
-        return logs.last_line(self.home.raw_log(child.entry.name))
 
     def _rotate(self) -> None:
         for name, child in self.children.items():
-            if child.service.state not in ALIVE:
-                continue
-            raw, structured = self.home.raw_log(name), self.home.log(name)
-            logs.bound(raw)
-            lost = not raw.exists()
-            if logs.rotate(raw) | logs.rotate(structured) | lost:
+            if child.service.state in ALIVE and logs.renewed(self.home, name):
                 child.send("REOPEN")
                 self._mind_waiting(child)
         own = self.home.log("orchd")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
 
 def signal_all(pid: int, *numbers: int) -> None:
@@ -40,9 +41,10 @@ def collected(pid: int) -> int:
         return 0
 
 
-def reason(status: int, said: str) -> str:
-    """A wait status for the reader, with the last thing a failed process `said`."""
+def reason(status: int, said: Callable[[], str]) -> str:
+    """A wait status for the reader, with the last thing a failed process said."""
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
-    return f"exit status {code}" + (f": {said}" if code and said else "")
+    last = said() if code else ""
+    return f"exit status {code}" + (f": {last}" if last else "")

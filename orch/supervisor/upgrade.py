@@ -8,7 +8,6 @@ import selectors
 import signal
 import socket
 import sys
-import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ import msgspec
 from orch.core.supervised import Service, State
 from orch.errors import Refused
 from orch.messages import Done, failure
-from orch.supervisor import leftovers, spawn
+from orch.supervisor import spawn
 from orch.supervisor.events import Occurrence, Ring
 from orch.supervisor.roster import Entry
 
@@ -39,7 +38,6 @@ class CarriedService(msgspec.Struct, frozen=True, kw_only=True):
     service: Service
     lifeline: int
     listeners: dict[str, int]
-    started: str
 
 
 class Carried(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +139,7 @@ def carry(orchd: Orchd, client: int) -> list[int]:
     connection = orchd.desk.connection(client)
     carried = Carried(
         services=[_carried(child) for child in orchd.children.values()],
-        events=list(orchd.events.waiting),
+        events=orchd.events.unsure(),
         lock=orchd.lock,
         control=orchd.desk.listener.fileno(),
         client=connection.fileno() if connection else -1,
@@ -154,6 +152,8 @@ def carry(orchd: Orchd, client: int) -> list[int]:
 
 def write(carried: Carried) -> int:
     """A descriptor of an unnamed file that holds the state."""
+    import tempfile  # noqa: PLC0415 - seldom needed, and slow to import
+
     with tempfile.TemporaryFile() as file:
         file.write(msgspec.json.encode(carried))
         file.flush()
@@ -167,6 +167,8 @@ def read(fd: int) -> Carried:
 
 def go_back(fd: int, failed: str) -> None:
     """Become the program before again, that is told why; returns when that is not possible."""
+    import tempfile  # noqa: PLC0415 - seldom needed, and slow to import
+
     with contextlib.suppress(OSError, msgspec.DecodeError, KeyError, TypeError):
         state: dict[str, Any] = msgspec.json.decode(_whole(fd))
         if state.get("failed"):
@@ -195,14 +197,12 @@ def adopt(orchd: Orchd, carried: Carried) -> int:
         child = orchd.add(known.entry, listeners)
         child.entry = entry if set(entry.sockets) == set(listeners) else known.entry
         child.service = _settled(known.service, now, orchd)
-        child.started = known.started
         if known.lifeline >= 0:
             child.open(_socket(known.lifeline))
             orchd.watch_child(child)
     orchd.events = Ring(carried.events)
     orchd.started_at = carried.started_at
     orchd.told_ready = carried.told_ready
-    leftovers.record_children(orchd.home, orchd.children.values())
     if carried.client < 0:
         return 0
     assert orchd.desk is not None
@@ -240,7 +240,6 @@ def _carried(child: Child) -> CarriedService:
         service=child.service,
         lifeline=child.lifeline.fileno() if child.lifeline else -1,
         listeners={kind: listener.fileno() for kind, listener in child.listeners.items()},
-        started=child.started,
     )
 
 
