@@ -30,7 +30,6 @@ from orch.messages import (
     reply_type,
 )
 from orch.paths import Home
-from orch.sockets import answers
 
 R = TypeVar("R", bound=Message)
 E = TypeVar("E", bound=Occurred)
@@ -184,7 +183,7 @@ class Client:
 
     def _check_running(self, service: str) -> None:
         """Raise `NotRunning` when nobody listens and no orchd is there to change that."""
-        if answers(self.home.socket(service, "req")) or orchd_lives(self.home):
+        if _answers(self.home.socket(service, "req")) or orchd_lives(self.home):
             return
         raise NotRunning(f"orch is not running on {self.home.root}", "start it with `orch up -d`")
 
@@ -326,7 +325,13 @@ def open_envelope(frame: bytes) -> Envelope | None:
 
 def orchd_lives(home: Home) -> bool:
     """Whether an orchd serves this home or holds its lock (starting, or changing its program)."""
-    return answers(home.control) or _lock_held(home)
+    return _answers(home.control) or _lock_held(home)
+
+
+def _answers(path: Path) -> bool:
+    from orch.sockets import answers  # noqa: PLC0415 - only when nobody answers as usual
+
+    return answers(path)
 
 
 def _lock_held(home: Home) -> bool:

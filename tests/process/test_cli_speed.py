@@ -16,8 +16,16 @@ from tests.process.canned_engine import Canned
 
 HEAVY = {
     *("asyncio", "rich", "jinja2", "yaml", "ruamel", "apsw", "psutil", "watchdog", "pyte"),
-    *("croniter", "logging", "aiohttp", "subprocess", "http", "wcwidth", "unittest", "services"),
-    *("orch.store", "orch.service", "orch.config", "orch.tools", "orch.session", "orch.follow"),
+    *("croniter", "logging", "socket", "aiohttp", "subprocess", "http", "wcwidth", "unittest"),
+    *(
+        "services",
+        "orch.store",
+        "orch.service",
+        "orch.config",
+        "orch.tools",
+        "orch.session",
+        "orch.follow",
+    ),
     *("orch.cli.act", "orch.cli.live", "orch.cli.tail", "orch.cli.status", "orch.supervisor"),
 }
 
