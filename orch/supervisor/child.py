@@ -26,6 +26,7 @@ class Child:
         self.lifeline: socket.socket | None = None
         self._in = b""
         self._out = bytearray()
+        self._beat = b""
 
     def open(self, lifeline: socket.socket) -> None:
         """Begin with a new process, that holds the other end."""
@@ -39,6 +40,7 @@ class Child:
             self.lifeline.close()
         self.lifeline = None
         self._in = b""
+        self._beat = b""
         self._out.clear()
 
     def receive(self) -> tuple[list[Event], bool]:
@@ -46,7 +48,7 @@ class Child:
         data, is_open = self._received()
         *lines, rest = (self._in + data).split(b"\n")
         self._in = rest[-LINE_BYTES:]
-        events = (parsed(line) for line in lines)
+        events = (parsed(line) for line in lines if self._is_news(line))
         return [event for event in events if event is not None], is_open
 
     def send(self, line: str) -> bool:
@@ -78,6 +80,13 @@ class Child:
             self._out.clear()  # it is dead; its end is reported elsewhere
             return
         del self._out[:sent]
+
+    def _is_news(self, line: bytes) -> bool:
+        """False for a heartbeat whose count stands still: the work behind it does, too."""
+        if not line.startswith(b"HEARTBEAT"):
+            return True
+        before, self._beat = self._beat, line
+        return line != before
 
     def _received(self) -> tuple[bytes, bool]:
         if self.lifeline is None:

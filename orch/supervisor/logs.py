@@ -14,11 +14,14 @@ KEPT = 3
 """Old files kept per log, as NAME.1 (youngest) to NAME.3."""
 
 
-def renewed(home: Home, service: str) -> bool:
-    """Rotate what has grown too large; whether the service has a log to open anew."""
+def renewed(home: Home, service: str, *, opened: bool) -> bool:
+    """Rotate what has grown too large; whether the service has a log to open anew.
+
+    `opened`: it has had its logs open, so that one that is not there has been deleted.
+    """
     raw = home.raw_log(service)
     bound(raw)
-    lost = not raw.exists()
+    lost = opened and not raw.exists()
     return rotate(raw) | rotate(home.log(service)) | lost
 
 

@@ -387,7 +387,8 @@ class Orchd:
 
     def _rotate(self) -> None:
         for name, child in self.children.items():
-            if child.service.state in ALIVE and logs.renewed(self.home, name):
+            opened = child.service.ready_at is not None
+            if child.service.state in ALIVE and logs.renewed(self.home, name, opened=opened):
                 child.send("REOPEN")
                 self._mind_waiting(child)
         own = self.home.log("orchd")

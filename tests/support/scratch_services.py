@@ -1,20 +1,27 @@
 """Toy services that speak the lifeline's lines themselves; `TOY` names how they misbehave.
 
 crash-at-import · exit:N · never-ready · deaf (ignores STOP and SIGTERM) · hang (no heartbeat after
-READY) · busy (never reads) · slow-stop · children (leaves a grandchild and a daemon) · echo
-(answers on its `req` socket) · noisy · thread · repaired:PATH (works once PATH exists)
+READY) · spin (busy loop after READY) · block (a C call that keeps the interpreter) · lively
+(heartbeats from a thread while the loop is dead) · flood:BYTES (prints so much, reopens its logs)
+· quiet (no diary) · busy (never reads) · slow-stop · children (leaves a grandchild and a daemon)
+· echo (answers on its `req` socket) · noisy · thread · repaired:PATH (works once PATH exists)
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+
+from orch import log
+from orch.paths import Home
 
 
 def behaviours() -> set[str]:
@@ -54,8 +61,9 @@ class Toy:
             sys.exit(int(argument("exit")))
         if "never-ready" not in self.how:
             self.say("READY")
-        if "hang" in self.how:
-            self.hang()
+        for how in ("hang", "spin", "block", "lively", "flood"):
+            if how in self.how:
+                getattr(self, how)()
         while self.turn():
             pass
         if "slow-stop" in self.how:
@@ -83,10 +91,45 @@ class Toy:
         while True:
             time.sleep(100)
 
+    def spin(self) -> None:
+        """Work for ever in Python."""
+        while True:
+            pass
+
+    def block(self) -> None:
+        """Call into C for ever, with the interpreter's lock held."""
+        ctypes.PyDLL(None).sleep(1000)
+
+    def lively(self) -> None:
+        """A thread says that all is well, with the count of a loop that does not turn."""
+
+        def lie() -> None:
+            while True:
+                self.say(f"HEARTBEAT {self.beats}")
+                time.sleep(0.1)
+
+        threading.Thread(target=lie, daemon=True).start()
+        self.hang()
+
+    def flood(self) -> None:
+        """Print numbered lines, each in two pieces, as fast as they are taken; then note it."""
+        log.setup(Home(), os.environ["ORCH_SERVICE"])
+        left, number, slowest, began = int(argument("flood")), 0, 0.0, time.monotonic()
+        while left > 0 and self.turn():
+            for _ in range(200):
+                line = b"%012d %s|\n" % (number, b"x" * 8000)
+                for piece in (line[:4000], line[4000:]):
+                    asked = time.monotonic()
+                    os.write(1, piece)
+                    slowest = max(slowest, time.monotonic() - asked)
+                number += 1
+                left -= len(line)
+        self.note(f"flooded {number} {time.monotonic() - began:.3f} {slowest:.3f}")
+
     def turn(self) -> bool:
         """One round of the loop; False when it is time to leave."""
         waiting = [self.lifeline] + ([self.req] if self.req else [])
-        ready, _, _ = select.select(waiting, [], [], 0.2)
+        ready, _, _ = select.select(waiting, [], [], 0 if "flood" in self.how else 0.2)
         if self.req in ready:
             self.answer()
         if self.lifeline in ready and not self.hear(self.lifeline.recv(65536)):
@@ -99,6 +142,8 @@ class Toy:
         """Obey what orchd says; False at the end of the lifeline."""
         for line in data.decode().splitlines():
             self.note(line)
+            if line == "REOPEN":
+                log.reopen(Home().raw_log(os.environ["ORCH_SERVICE"]))
             if line == "STOP" and "deaf" not in self.how:
                 self.stopping = True
         return bool(data)
@@ -112,6 +157,8 @@ class Toy:
 
     def note(self, what: str) -> None:
         """Append to the toy's diary, which tests read."""
+        if "quiet" in self.how:
+            return
         diary = Path(os.environ["ORCH_HOME"]) / f"{os.environ['ORCH_SERVICE']}.diary"
         with diary.open("a") as file:
             file.write(f"{os.getpid()} {what}\n")
