@@ -82,43 +82,6 @@ def run(
     return ran
 
 
-class Dialogue:
-    """A program that goes on running, spoken to through pipes: write to `into`, read from `out`.
-
-    It runs in a session of its own. Raises `ToolFailed` when it cannot be started.
-    """
-
-    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> None:
-        try:
-            self._process = subprocess.Popen(
-                argv,
-                env=env,
-                cwd=cwd,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                bufsize=0,
-            )
-        except OSError as error:
-            raise _not_started(argv[0], cwd, error) from error
-        assert self._process.stdin
-        assert self._process.stdout
-        self.into = self._process.stdin.fileno()
-        self.out = self._process.stdout.fileno()
-
-    def close(self, grace: float = 0.2) -> None:
-        """Close the pipes; the program has `grace` seconds to leave by itself."""
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream:
-                with contextlib.suppress(OSError):
-                    stream.close()
-        try:
-            self._process.wait(grace)
-        except subprocess.TimeoutExpired:
-            _kill(self._process)
-
-
 def said(ran: Ran) -> str:
     """A failed program's own words, shortened; its exit code when it said nothing."""
     text = (ran.err.strip() or ran.out.strip()).decode("utf-8", "replace")

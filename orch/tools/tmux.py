@@ -1,20 +1,21 @@
-"""A private tmux server: exact targets, quick control mode, and no guess when it cannot be asked.
+"""A private tmux server: exact targets, and no guess when it cannot be asked.
 
 The server lives at a socket of its own, outside the caller's process group, session and (where
-systemd lets us) control group, so that it outlives whoever started it. Calls go over one
-control-mode connection (`tmux -C`, about 0.05 ms each) attached to a keeper session that nobody
-else sees; where that fails, a command is spawned (3 ms).
+systemd lets us) control group, so that it outlives whoever started it. Every call is a command of
+its own (3 ms). Control mode (`tmux -C`, 0.05 ms) is not used: a control client that attaches just
+when a session comes or goes crashes the server, and every session with it (tmux pull requests
+4980 and 5004; seen with 3.3a in one of ten tries).
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import signal
 import socket
-import threading
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -22,10 +23,6 @@ from pathlib import Path
 
 from orch.errors import ToolFailed, Unknown
 from orch.tools import process
-from orch.tools.tmux_control import Broken, Connection
-
-KEEPER = "orch_keeper"
-"""The session that keeps our connection; no session of a task has an underscore there."""
 
 TIMEOUT = 5.0
 """Seconds for one command."""
@@ -55,8 +52,6 @@ class Tmux:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._note = self.path.with_name(f"{self.path.name}.pid")
-        self._lock = threading.Lock()
-        self._connection: Connection | None = None
 
     # ---- what it is asked ---------------------------------------------------------------------
 
@@ -74,21 +69,22 @@ class Tmux:
         self.command("new-session", "-d", "-s", name, *place, "--", *words)
 
     def sessions(self) -> dict[str, int]:
-        """Every session (the keeper apart) and its first pane's pid; {} when there is confirmed
-        no server. Raises `Unknown` when that cannot be found out."""
+        """Every session and its first pane's pid; {} when there is confirmed no server, or none
+        in it. Raises `Unknown` when that cannot be found out."""
         if not self.running():
             return {}
         try:
-            listed = self.command("list-panes", "-a", "-F", "#{pane_pid} #{session_name}")
+            listed = self.command("list-sessions", "-F", "#{W:#{P:#{pane_pid}/}} #{session_name}")
         except ToolFailed as refused:
             if not self.running():
                 return {}
             raise Unknown(f"tmux cannot list its sessions: {refused.message}") from refused
         found: dict[str, int] = {}
         for line in listed:
-            pid, _, name = line.partition(" ")
-            if name != KEEPER and pid.isdigit():
-                found.setdefault(name, int(pid))
+            panes, _, name = line.partition(" ")
+            first = panes.partition("/")[0]
+            if first.isdigit():
+                found[name] = int(first)
         return found
 
     def kill_session(self, name: str) -> bool:
@@ -98,19 +94,17 @@ class Tmux:
         try:
             self.command("kill-session", "-t", f"={name}")
         except ToolFailed as refused:
-            if "find session" in refused.message or "no server" in refused.message:
+            if name not in self.sessions():
                 return False
             raise Unknown(f"tmux did not end {name}: {refused.message}") from refused
         return True
 
     def kill_server(self) -> None:
         """End the server with all its sessions; nothing happens when there is none."""
-        with self._lock:
-            self._drop()
         pid = self._noted()
         if self.running():
             with contextlib.suppress(ToolFailed, Unknown):
-                self._spawn("kill-server")
+                self.command("kill-server")
         if pid and self._noted() == pid:
             process.end([pid])
         self.path.unlink(missing_ok=True)
@@ -120,29 +114,18 @@ class Tmux:
         """The command with which a person attaches to a session."""
         return [program(), "-S", str(self.path), "attach-session", "-t", f"={name}"]
 
-    def close(self) -> None:
-        """Let go of the connection; the server stays."""
-        with self._lock:
-            self._drop()
-
     def command(self, *words: str) -> list[str]:
         """Run one tmux command; returns the lines it printed.
 
-        A command whose connection ends under it is run again, so it must be safe to repeat.
         Raises `ToolFailed` with tmux's words, `Unknown` when the server does not answer.
         """
-        with self._lock:
-            for _ in range(2):
-                try:
-                    if self._connection is None:
-                        argv = self._argv("-C", *_ATTACH)
-                        self._connection = Connection(argv, environment(), TIMEOUT)
-                    return self._connection.ask(words, TIMEOUT)
-                except Broken:
-                    self._drop()
-                    if not self._keep():
-                        break
-        return self._spawn(*words)
+        escaped = [f"{w[:-1]}\\;" if w.endswith(";") else w for w in words]
+        ran = process.run(
+            self._argv("-N", *escaped), cwd="/", env=environment(), timeout=TIMEOUT, check=False
+        )
+        if ran.code != 0:
+            raise ToolFailed(f"tmux {words[0]} failed: {process.said(ran)}")
+        return ran.out.decode("utf-8", "surrogateescape").splitlines()
 
     # ---- the server ---------------------------------------------------------------------------
 
@@ -168,11 +151,20 @@ class Tmux:
         raise Unknown(f"the tmux server (pid {pid}) lives, but its socket {self.path} is gone")
 
     def start(self) -> None:
-        """Start the server unless it runs. Raises `ToolFailed`, `Unknown`."""
+        """Start the server unless it runs. Raises `ToolFailed`, `Unknown`.
+
+        One process at a time: of two servers started at once, one would take the other's socket.
+        """
         if self.running():
             return
+        with self._note.with_suffix(".gate").open("a") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            if not self.running():
+                self._launch()
+
+    def _launch(self) -> None:
         settings = [word for option in OPTIONS for word in ("set-option", *option, ";")]
-        argv = self._argv("start-server", ";", *settings, *_KEEP)
+        argv = self._argv("start-server", ";", *settings)
         env = environment()
         if scope := _scope():
             with contextlib.suppress(ToolFailed, Unknown):
@@ -180,7 +172,7 @@ class Tmux:
                 process.run([*scope, *argv], cwd="/", env=env | bus, timeout=TIMEOUT)
         if not self._answers():
             ran = process.run(argv, cwd="/", env=env, timeout=TIMEOUT, check=False)
-            if ran.code != 0 and b"duplicate session" not in ran.err:
+            if ran.code != 0:
                 raise ToolFailed(f"tmux did not start: {process.said(ran)}")
         self._remember()
 
@@ -199,7 +191,7 @@ class Tmux:
 
     def _remember(self) -> None:
         """Note the server's pid and start time, to know it should its socket disappear."""
-        pid = int(self._spawn("display-message", "-p", "#{pid}")[0])
+        pid = int(self.command("display-message", "-p", "#{pid}")[0])
         fresh = self._note.with_name(f"{self._note.name}.{os.getpid()}")
         fresh.write_text(f"{pid} {process.started(pid)}\n")
         fresh.replace(self._note)
@@ -214,34 +206,10 @@ class Tmux:
 
     # ---- how it is asked ----------------------------------------------------------------------
 
-    def _keep(self) -> bool:
-        """Make the keeper session again where somebody ended it; false without a server."""
-        if not self.running():
-            return False
-        with contextlib.suppress(ToolFailed, Unknown):
-            self._spawn(*_KEEP)
-        return True
-
-    def _drop(self) -> None:
-        if self._connection:
-            self._connection.close()
-            self._connection = None
-
-    def _spawn(self, *words: str) -> list[str]:
-        escaped = [f"{w[:-1]}\\;" if w.endswith(";") else w for w in words]
-        ran = process.run(
-            self._argv("-N", *escaped), cwd="/", env=environment(), timeout=TIMEOUT, check=False
-        )
-        if ran.code != 0:
-            raise ToolFailed(f"tmux {words[0]} failed: {process.said(ran)}")
-        return ran.out.decode("utf-8", "surrogateescape").splitlines()
-
     def _argv(self, *words: str) -> list[str]:
         return [program(), "-S", os.fspath(self.path), "-f", "/dev/null", "-u", *words]
 
 
-_KEEP = ("new-session", "-d", "-s", KEEPER, "-x", "20", "-y", "5", "--", "sleep", "2147483647")
-_ATTACH = ("attach-session", "-t", f"={KEEPER}", "-f", "no-output,ignore-size")
 _BUS = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 
 
