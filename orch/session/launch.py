@@ -27,8 +27,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 
     `run` is the marker every process of the attempt carries as `ORCH_RUN`; `env` is the agent's
     whole environment; `socket` is where the session process listens for input; `nudges` are
-    datagram sockets told of each write; `timeout_seconds` 0 means no limit; `columns` and `rows`
-    hold until the pane says otherwise.
+    datagram sockets told of each write and of the end, `endings` of the end alone;
+    `timeout_seconds` 0 means no limit; `columns` and `rows` hold until the pane says otherwise.
     """
 
     session: str
@@ -45,6 +45,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     protocol: str = "command"
     nudges: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
     timeout_seconds: float = 0.0
     output_file: str = ""
     columns: int = 200

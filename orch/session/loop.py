@@ -43,7 +43,7 @@ class Session:
         self.terminal = launch.protocol == "terminal"
         self.wake = _catch_signals()
         self.pane = Pane(raw=self.terminal)
-        self.record = Record(launch.folder, launch.session, launch.nudges)
+        self.record = Record(launch.folder, launch.session, launch.nudges, launch.endings)
         self.size = self.pane.size() or (launch.columns, launch.rows)
         self.record.resized(*self.size)
         self.started_at = time.time()
@@ -125,20 +125,23 @@ class Session:
         return bool(self.record.waiting) or self.pane.slow
 
     def _output(self) -> None:
-        for _ in range(READS):
+        for number in range(READS):
             data = self.program.read()
             if data is None:
                 self.silent = True
             if not data:
                 break
             self.record.add(data)
+            if number == 0:
+                self.record.tell()  # followers get going while the pane is served
             self.typist.saw(data, time.monotonic())
             self.pane.show(data)
             if self._held():
                 break
         if self.record.waiting:
             self._say(f"{self.record.problem}: the agent waits until it can be written")
-        self.record.tell()
+        if self.record.told != self.record.size:
+            self.record.tell()
 
     def _drain(self, now: float) -> None:
         """After the agent's end: read the rest; a pane that takes nothing is given up."""

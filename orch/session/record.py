@@ -22,7 +22,9 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 class Record:
     """Appends to `terminal.log` and `terminal.timing`; what a full disk refuses is kept."""
 
-    def __init__(self, folder: str, session: str, nudges: tuple[str, ...]) -> None:
+    def __init__(
+        self, folder: str, session: str, nudges: tuple[str, ...], endings: tuple[str, ...] = ()
+    ) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self._log = os.open(f"{folder}/terminal.log", flags, 0o600)
         self._timing = os.open(f"{folder}/terminal.timing", flags, 0o600)
@@ -32,7 +34,9 @@ class Record:
         self._began = time.monotonic()
         self._noted = -1.0
         self._pending: tuple[float, int] | None = None
-        self._nudges = nudges
+        self._nudges, self._endings = nudges, endings
+        self.told = -1
+        """The size that followers were told last."""
         name = session.encode()[:200]
         self._nudge = b"\x83\xa7session\xd9" + bytes([len(name)]) + name + b"\xa4size\xcf"
         self._bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -73,7 +77,8 @@ class Record:
         """Nudge the followers, best effort: a lost nudge is found by their own timers."""
         size = self.size.to_bytes(8, "big")
         note = self._nudge + size + (b"\xa5ended\xc3" if ended else b"\xa5ended\xc2")
-        for path in self._nudges:
+        self.told = self.size
+        for path in (*self._nudges, *self._endings) if ended else self._nudges:
             try:
                 self._bell.sendto(note, path)
             except OSError:

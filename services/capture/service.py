@@ -123,7 +123,10 @@ class Capture(Service):
                 continue
             if not self.logs.nudged(nudge.session):
                 self._curious.no_later_than(self._asked_at + STRANGER)
-        self._plan()
+        if self.logs.waiting() and not self._pace.wait(self.clock()):
+            self.flush()
+        else:
+            self._plan()
 
     @on(SessionChanged)
     @every(seconds=2)

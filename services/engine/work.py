@@ -208,7 +208,8 @@ def _launch(order: Order, spec: AgentConfig, plan: agents.Plan) -> Launch:
         agent=attempt.agent,
         model=attempt.model,
         protocol=plan.protocol,
-        nudges=(str(home.socket("capture", "nudge")), str(home.socket("engine", "nudge"))),
+        nudges=(str(home.socket("capture", "nudge")),),
+        endings=(str(home.socket("engine", "nudge")),),
         timeout_seconds=timeout_of(order.config, spec, order.task.complexity),
         output_file=plan.env.get("ORCH_OUTPUT_FILE", ""),
     )

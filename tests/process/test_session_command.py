@@ -264,13 +264,26 @@ def test_followers_are_nudged_with_the_size_and_at_last_of_the_end(world):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
         bell.bind(str(path))
         bell.settimeout(30)
-        run = world.start("sh", "-c", "echo abc", nudges=(str(path), "/no/such/socket"))
+        nobody = "/no/such/socket"
+        run = world.start("sh", "-c", "echo abc", nudges=(str(path), nobody), endings=(nobody,))
         notes = [msgspec.msgpack.decode(bell.recv(4096))]
         while not notes[-1]["ended"]:
             notes.append(msgspec.msgpack.decode(bell.recv(4096)))
 
     assert notes[0] == {"session": run.launch.session, "size": 4, "ended": False}
     assert notes[-1] == {"session": run.launch.session, "size": 4, "ended": True}
+    assert (run.folder / "exit.txt").exists()
+
+
+def test_who_waits_for_the_end_hears_of_nothing_else(world):
+    path = world.root / "bell"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+        bell.bind(str(path))
+        bell.settimeout(30)
+        run = world.start("sh", "-c", "echo abc", endings=(str(path),))
+        note = msgspec.msgpack.decode(bell.recv(4096))
+
+    assert note == {"session": run.launch.session, "size": 4, "ended": True}
     assert (run.folder / "exit.txt").exists()
 
 
