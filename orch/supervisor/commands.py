@@ -151,14 +151,12 @@ class Commands:
         self.upgrading = Upgrading(self._orchd, client, request.python)
 
     def _stop(self, client: int, child: Child) -> None:
-        self.stopped.add(child.entry.name)
-        self._write_stopped()
+        self._keep_stopped(self.stopped | {child.entry.name})
         self._orchd.ask_step(child.entry.name, Stop, self._then(client))
 
     def _run(self, client: int, child: Child, event: type[Start | Restart]) -> None:
         self._refuse_when_leaving()
-        self.stopped.discard(child.entry.name)
-        self._write_stopped()
+        self._keep_stopped(self.stopped - {child.entry.name})
         self._orchd.ask_step(child.entry.name, event, self._then(client))
 
     def _roster(self) -> Roster:
@@ -202,13 +200,17 @@ class Commands:
         except (OSError, msgspec.DecodeError):
             return set()
 
-    def _write_stopped(self) -> None:
+    def _keep_stopped(self, stopped: set[str]) -> None:
+        """Write down who is to stay stopped; raises `Unavailable`, and nothing has changed then."""
+        if stopped == self.stopped:
+            return
         made = Path(f"{self._stopped}.new")
         try:
-            made.write_bytes(msgspec.json.encode(sorted(self.stopped)))
+            made.write_bytes(msgspec.json.encode(sorted(stopped)))
             made.replace(self._stopped)
         except OSError as error:
             raise Unavailable(f"{self._stopped} cannot be written: {error.strerror}") from error
+        self.stopped = stopped
 
 
 def _served(child: Child, now: float) -> Served:

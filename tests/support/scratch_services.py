@@ -2,9 +2,9 @@
 
 crash-at-import · exit:N · never-ready · deaf (ignores STOP and SIGTERM) · hang (no heartbeat after
 READY) · spin (busy loop after READY) · block (a C call that keeps the interpreter) · lively
-(heartbeats from a thread while the loop is dead) · flood:BYTES (prints so much, reopens its logs)
-· quiet (no diary) · busy (never reads) · slow-stop · children (leaves a grandchild and a daemon)
-· echo (answers on its `req` socket) · noisy · thread · repaired:PATH (works once PATH exists)
+(heartbeats from a thread while the loop is dead) · flood:BYTES and halves:BYTES (print so much) ·
+quiet (no diary) · busy (never reads) · slow-stop · children (leaves a grandchild and a daemon) ·
+echo (answers on its `req` socket) · noisy · thread · repaired:PATH (works once PATH exists)
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Toy:
             sys.exit(int(argument("exit")))
         if "never-ready" not in self.how:
             self.say("READY")
-        for how in ("hang", "spin", "block", "lively", "flood"):
+        for how in ("hang", "spin", "block", "lively", "flood", "halves"):
             if how in self.how:
                 getattr(self, how)()
         while self.turn():
@@ -112,19 +112,26 @@ class Toy:
         self.hang()
 
     def flood(self) -> None:
-        """Print numbered lines, each in two pieces, as fast as they are taken; then note it."""
+        """Print numbered lines at 100 MB/s, each in two pieces; note how it went."""
         log.setup(Home(), os.environ["ORCH_SERVICE"])
-        left, number, slowest, began = int(argument("flood")), 0, 0.0, time.monotonic()
-        while left > 0 and self.turn():
-            for _ in range(200):
+        total, sent, number, slowest = int(argument("flood")), 0, 0, 0.0
+        began = time.monotonic()
+        while sent < total and self.turn():
+            for _ in range(100):
                 line = b"%012d %s|\n" % (number, b"x" * 8000)
                 for piece in (line[:4000], line[4000:]):
                     asked = time.monotonic()
                     os.write(1, piece)
                     slowest = max(slowest, time.monotonic() - asked)
                 number += 1
-                left -= len(line)
+                sent += len(line)
+            time.sleep(max(0.0, began + sent / 1e8 - time.monotonic()))
         self.note(f"flooded {number} {time.monotonic() - began:.3f} {slowest:.3f}")
+
+    def halves(self) -> None:
+        """Print a lot and half a line; with each REOPEN the other half and half a new line."""
+        log.setup(Home(), os.environ["ORCH_SERVICE"])
+        os.write(1, b"x" * int(argument("halves")) + b"\nfirst ")
 
     def turn(self) -> bool:
         """One round of the loop; False when it is time to leave."""
@@ -144,6 +151,8 @@ class Toy:
             self.note(line)
             if line == "REOPEN":
                 log.reopen(Home().raw_log(os.environ["ORCH_SERVICE"]))
+                if "halves" in self.how:
+                    os.write(1, b"second\nfirst ")
             if line == "STOP" and "deaf" not in self.how:
                 self.stopping = True
         return bool(data)
