@@ -1,4 +1,7 @@
-"""orchd with real processes: started, crashed, hung, stopped, in both ways of making them."""
+"""orchd with real processes: started, crashed, hung, stopped.
+
+Once more with processes made the other way in tests/faults/test_supervisor_modes.py.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,10 @@ from orch.messages import (
 from tests.support.scratch_orchd import ScratchOrchd, alive, eventually, scratch_orchd
 
 
-@pytest.fixture(params=["fork", "exec"])
-def orchd(request: pytest.FixtureRequest) -> Iterator[ScratchOrchd]:
+@pytest.fixture
+def orchd() -> Iterator[ScratchOrchd]:
     """An orchd that is not started yet."""
-    with scratch_orchd(request.param) as made:
+    with scratch_orchd("fork") as made:
         yield made
 
 
@@ -87,15 +90,11 @@ def test_what_an_engine_did_not_live_to_read_is_told_to_the_next_one(orchd):
     assert told == ["scheduler", "engine"]
 
 
-@pytest.mark.parametrize("how", ["stopped", "silent"])
-def test_a_hung_service_writes_its_stacks_and_is_replaced(orchd, how):
+def test_a_hung_service_writes_its_stacks_and_is_replaced(orchd):
     orchd.limits = {"heartbeat": 1.0, "abort": 1.0, "ask": 0.1, "terminate": 0.1}
-    orchd.add("engine").add("victim", "hang" if how == "silent" else "").start()
-    orchd.ready("engine")
+    orchd.add("engine").add("victim", "hang").start().ready("engine")
     engine = orchd.see("engine").pid
     old = orchd.wait("victim", state="ready").pid
-    if how == "stopped":
-        os.kill(old, signal.SIGSTOP)
     orchd.wait("victim", state="ready", other_than=old)
     assert not alive(old)
     assert orchd.see("engine").pid == engine
@@ -229,26 +228,6 @@ def test_a_second_orchd_leaves_and_names_the_holder(orchd):
     assert second.wait(20) == 1
     assert f"(pid {orchd.process.pid})" in orchd.output.read_text()
     assert orchd.ask(PingOrchd()).pid == orchd.process.pid
-
-
-def test_a_suspended_orchd_blames_nobody_for_its_own_absence(orchd):
-    orchd.limits = {"heartbeat": 1.0}
-    orchd.three().start().ready()
-    before = orchd.pids()
-    orchd.process.send_signal(signal.SIGSTOP)
-    for pid in before.values():
-        os.kill(pid, signal.SIGSTOP)
-    began = psutil.Process(orchd.process.pid)
-    eventually(lambda: began.status() == psutil.STATUS_STOPPED, "orchd is suspended")
-    threading.Event().wait(2.5)  # the absence itself
-    for pid in before.values():
-        os.kill(pid, signal.SIGCONT)
-    orchd.process.send_signal(signal.SIGCONT)
-    beats = len(orchd.diary("engine"))
-    orchd.ask(RestartService("capture"))
-    assert orchd.pids()["engine"] == before["engine"], orchd.said()
-    assert "service_hung" not in orchd.said()
-    assert beats >= 1
 
 
 def test_commands_are_refused_while_orchd_shuts_down(orchd):
