@@ -65,8 +65,7 @@ def _write(part: Write, path: str, offered: tuple[str, ...]) -> Call:
         return Call("Write", {"file_path": path, "content": part.text})
     if "write" in offered:
         return Call("write", {"filePath": path, "content": part.text})
-    body = part.text if part.text.endswith("\n") else f"{part.text}\n"
-    return _shell(f"cat > {_quoted(path)} <<'END_OF_FILE'\n{body}END_OF_FILE", offered)
+    return _patch_by_shell(part, path, offered)
 
 
 def _edit(part: Edit, path: str, offered: tuple[str, ...]) -> Call:
@@ -76,6 +75,11 @@ def _edit(part: Edit, path: str, offered: tuple[str, ...]) -> Call:
     if "edit" in offered:
         names = ("filePath", "oldString", "newString")
         return Call("edit", dict(zip(names, (path, part.old, part.new), strict=True)))
+    return _patch_by_shell(part, path, offered)
+
+
+def _patch_by_shell(part: Write | Edit, path: str, offered: tuple[str, ...]) -> Call:
+    """codex takes a patch from its shell tool where it offers no tool for it."""
     return _shell(f"apply_patch <<'END_OF_PATCH'\n{_patch_text(part, path)}\nEND_OF_PATCH", offered)
 
 
