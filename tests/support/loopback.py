@@ -6,8 +6,6 @@ socket belongs to the network it was made in. Linux only, with user namespaces o
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -31,18 +29,17 @@ class Loopback:
     """The network, kept by one small process until `close`. Raises `OSError` where impossible."""
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        fd = theirs.fileno()
-        script = 'ip link set lo up && exec "$0" -I -c "$1" "$2"'
-        argv = ["unshare", "-rn", "sh", "-c", script, sys.executable, HOLD, str(fd)]
-        self._holder = subprocess.Popen(argv, pass_fds=[fd], stderr=subprocess.PIPE)
-        theirs.close()
-        self._line = ours
-        ours.settimeout(READY_SECONDS)
-        _, fds, _, _ = socket.recv_fds(ours, 1, 1)
+        self._line, theirs = socket.socketpair()
+        self._line.settimeout(READY_SECONDS)
+        with theirs:
+            fd = theirs.fileno()
+            script = 'ip link set lo up && exec "$0" -I -c "$1" "$2"'
+            argv = ["unshare", "-rn", "sh", "-c", script, sys.executable, HOLD, str(fd)]
+            self._holder = subprocess.Popen(argv, pass_fds=[fd], stderr=subprocess.PIPE)
+        _, fds, _, _ = socket.recv_fds(self._line, 1, 1)
         if not fds:
+            self._line.close()
             _, said = self._holder.communicate()
-            ours.close()
             raise OSError(f"no network of its own: {said.decode(errors='replace').strip()}")
         self.listener = socket.socket(fileno=fds[0])
         """A listening TCP socket inside, on 127.0.0.1."""
@@ -71,14 +68,3 @@ class Loopback:
         """Let the network go; it ends with the last process in it."""
         self._line.close()
         self._holder.communicate()
-
-
-def possible() -> bool:
-    """Whether this machine lets us make such a network."""
-    if not all(shutil.which(tool) for tool in ("unshare", "nsenter", "ip")) or os.name != "posix":
-        return False
-    try:
-        Loopback().close()
-    except OSError:
-        return False
-    return True
