@@ -53,8 +53,6 @@ TERMINAL = {
     "prompt_too_long": E.CONTEXT_OVERFLOW,
     "image_error": E.CONTEXT_OVERFLOW,
     "max_turns": E.TURN_LIMIT,
-    "aborted_tools": E.CANCELLED,
-    "aborted_streaming": E.CANCELLED,
 }
 """Values of `terminal_reason` that say why a failed run ended."""
 
@@ -135,6 +133,10 @@ class Run:
         self.messages: dict[str, Usage] = {}
         self.tools: dict[str, str] = {}
         self.used: dict[str, bool] = {}
+        self.denials: dict[str, str] = {}
+        self.asked: dict[str, Event] = {}
+        self.decided: set[str] = set()
+        self.interrupted = False
 
     def take(self, event: Event) -> None:
         """Take the next event; an unknown one changes nothing."""
@@ -151,8 +153,14 @@ class Run:
             self._partial(mapping(event.get("event")))
         elif kind == "rate_limit_event":
             self.limited = mapping(event.get("rate_limit_info"))
+        elif kind == "control_request":
+            self.asked[text(event.get("request_id"))] = mapping(event.get("request"))
+        elif kind == "control_response":
+            self._settled(mapping(event.get("response")))
         elif kind == "result":
             self._result(event)
+        elif "orch_sent" in event:
+            self._sent(mapping(event.get("orch_sent")))
 
     def said(self) -> Said:
         """What was said so far."""
@@ -165,7 +173,8 @@ class Run:
             failure=self._failure(result) if result else None,
             retrying=self.retry,
             cut=_cut(result) if result else None,
-            denied=self._denied(result or {}),
+            denied=self._denied(),
+            asking=next((text(one.get("tool_name")) for one in self.asked.values()), ""),
             usage=self._usage(),
             native_session=self.session,
         )
@@ -177,10 +186,27 @@ class Run:
         elif kind == "api_retry":
             self.started = True
             self.retry = retry(event, self.limited, self.now)
+        elif kind == "permission_denied":
+            self.denials[text(event.get("tool_use_id"))] = text(event.get("tool_name"))
+
+    def _sent(self, sent: Event) -> None:
+        """Something that was sent to claude, as its session process records it."""
+        if sent.get("type") == "control_response":
+            self._settled(mapping(sent.get("response")))
+        elif mapping(sent.get("request")).get("subtype") == "interrupt":
+            self.interrupted = True
+
+    def _settled(self, response: Event) -> None:
+        """A control request was answered: claude's question, or one to claude (an interrupt)."""
+        question = self.asked.pop(text(response.get("request_id")), None)
+        if question is not None:
+            self.decided.add(text(question.get("tool_use_id")))
+        elif self.result is None:
+            self.interrupted = True
 
     def _turn_begins(self) -> None:
         self.started = True
-        self.result, self.retry, self.error = None, None, ""
+        self.result, self.retry, self.error, self.interrupted = None, None, "", False
         self.texts = []
 
     def _assistant(self, event: Event) -> None:
@@ -226,6 +252,8 @@ class Run:
         self.models = mapping(event.get("modelUsage"))
         self.usd = lines.amount(event.get("total_cost_usd"))
         self.messages = {}
+        for denial in map(mapping, listing(event.get("permission_denials"))):
+            self.denials[text(denial.get("tool_use_id"))] = text(denial.get("tool_name"))
 
     def _failure(self, result: Event) -> Failure | None:
         """Why the last turn failed, by its result."""
@@ -233,12 +261,14 @@ class Run:
         told = _told(result)
         if result.get("is_error") is not True and not kind.startswith("error"):
             return Failure(E.REFUSAL, told) if result.get("stop_reason") == "refusal" else None
+        if text(result.get("terminal_reason")).startswith("aborted"):
+            by = "a person" if self.interrupted else "a signal"
+            error = E.CANCELLED if self.interrupted else E.AGENT_CRASHED
+            return Failure(error, f"interrupted by {by} ({text(result.get('terminal_reason'))})")
         refused = self.limited.get("status") == "rejected"
         if refused and by_status(result.get("api_error_status")) is E.RATE_LIMIT:
             return Failure(E.USAGE_LIMIT, told, self._reset())
         error = classify(result, self.error, told)
-        if error is E.CANCELLED:
-            return Failure(error, f"interrupted ({text(result.get('terminal_reason'))})")
         return Failure(error, told, self._reset() if error is E.USAGE_LIMIT else None)
 
     def _reset(self) -> float | None:
@@ -246,14 +276,14 @@ class Run:
             return None
         return reset_times.instant(self.limited.get("resetsAt"), self.now)
 
-    def _denied(self, result: Event) -> tuple[str, ...]:
-        """The tools that were denied and that no later call used with success."""
+    def _denied(self) -> tuple[str, ...]:
+        """The tools that were denied, not by a person, and that no later call used well."""
         order = list(self.used)
         left: list[str] = []
-        for denial in map(mapping, listing(result.get("permission_denials"))):
-            name, call = text(denial.get("tool_name")), text(denial.get("tool_use_id"))
+        for call, name in self.denials.items():
             later = order[order.index(call) + 1 :] if call in order else []
-            if not any(self.used[other] and self.tools[other] == name for other in later):
+            well = any(self.used[other] and self.tools[other] == name for other in later)
+            if not well and call not in self.decided:
                 left.append(name or "a tool")
         return tuple(dict.fromkeys(left))
 

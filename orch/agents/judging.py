@@ -24,8 +24,6 @@ TIMED_OUT_CODE = 124
 SIGNALLED = frozenset({129, 130, 131, 134, 135, 137, 139, 143})
 """Exit codes that stand for a signal (128 + HUP, INT, QUIT, ABRT, BUS, KILL, SEGV, TERM)."""
 
-INTERRUPT = 2
-
 
 class Said(Value, frozen=True, kw_only=True):
     """What a run said of itself.
@@ -33,7 +31,7 @@ class Said(Value, frozen=True, kw_only=True):
     `started`: there was any event. `finished`: its last turn ended. `text`, `structured`: the
     final answer. `failure`: an error that ended it. `retrying`: what it was still trying again
     for. `cut`: why the answer may be incomplete. `denied`: tools it was not allowed to use, and
-    did not use otherwise afterwards.
+    did not use otherwise afterwards. `asking`: the tool about which it waits for somebody.
     """
 
     started: bool = False
@@ -44,6 +42,7 @@ class Said(Value, frozen=True, kw_only=True):
     retrying: Failure | None = None
     cut: Failure | None = None
     denied: tuple[str, ...] = ()
+    asking: str = ""
     usage: Usage = Usage()
     native_session: str = ""
 
@@ -76,11 +75,9 @@ def end(
     message: str = "",
 ) -> End:
     """The end of a run: a negative code is a signal, as is a code above 128 that shells give."""
-    if signal is None and code is not None:
-        if code < 0:
-            code, signal = None, -code
-        elif code in SIGNALLED:
-            code, signal = None, code - 128
+    exited = code or 0
+    if signal is None and (exited < 0 or exited in SIGNALLED):
+        code, signal = None, -exited if exited < 0 else exited - 128
     return End(
         code=code,
         signal=signal,
@@ -139,6 +136,16 @@ def total(usages: Iterable[Usage]) -> Usage:
     )
 
 
+def priceless(usage: Usage) -> Usage:
+    """The same tokens, for an unknown price."""
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
+
+
 def since(usage: Usage, before: Usage) -> Usage:
     """What was used after `before`, of a figure that counts a whole conversation."""
     return Usage(
@@ -180,6 +187,9 @@ def _stopped(said: Said, ended: End) -> Failure:
         cause = said.failure or said.retrying or _told(ended, TRANSIENT)
         if cause is not None and cause.error in TRANSIENT:
             return cause
+        if said.asking:
+            waited = f"nobody had answered whether it may use {said.asking}"
+            return Failure(E.WAITING_FOR_INPUT, f"{message or 'the time limit is over'}: {waited}")
         return Failure(E.TIMEOUT, message or "the time limit is over")
     if ended.ended_by == "cancelled":
         return Failure(E.CANCELLED, message or "cancelled")
@@ -209,8 +219,6 @@ def _crashed(ended: End, midway: bool = False) -> Failure:
     """The class of a bad exit; `midway` when the run had begun and its final event is missing."""
     last = ended.lines[-1] if ended.lines else ""
     told = f": {last[:400]}" if last else ""
-    if ended.signal == INTERRUPT:
-        return Failure(E.CANCELLED, f"interrupted (signal {INTERRUPT}){told}")
     if ended.signal is not None:
         return Failure(E.AGENT_CRASHED, f"ended by signal {ended.signal}{told}")
     if midway:

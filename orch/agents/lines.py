@@ -136,11 +136,14 @@ def _broken(line: str) -> tuple[list[Event], list[str]]:
 
 
 def _is_event(value: Any) -> bool:
-    """Whether it has the form of an event, a notification or a reply (JSON-RPC)."""
+    """Whether it has the form of an event, a notification, a reply (JSON-RPC), or is what a
+    session process noted of what it sent."""
     if not isinstance(value, dict):
         return False
     named = any(isinstance(value.get(key), str) for key in ("type", "method"))
-    return named or ("id" in value and ("result" in value or "error" in value))
+    if named or "orch_sent" in value:
+        return True
+    return "id" in value and ("result" in value or "error" in value)
 
 
 def _document(data: bytes) -> Iterator[Event]:
