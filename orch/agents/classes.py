@@ -19,6 +19,9 @@ LIMITS = frozenset({E.USAGE_LIMIT, E.RATE_LIMIT, E.OVERLOADED, E.BILLING})
 TRANSIENT = frozenset({E.USAGE_LIMIT, E.RATE_LIMIT, E.OVERLOADED, E.NETWORK, E.CONTEXT_OVERFLOW})
 """What a CLI goes on trying at until somebody ends it: its cause, not the ending, is the class."""
 
+SPECIFIC = frozenset({E.USAGE_LIMIT, E.BILLING, E.MODEL_UNAVAILABLE, E.CONTEXT_OVERFLOW})
+"""Classes that hide behind a more general HTTP status."""
+
 STATUSES = {
     401: E.AUTH,
     402: E.BILLING,
@@ -145,3 +148,12 @@ def by_words(message: str, *tables: Words) -> ErrorClass | None:
             if re.match(pattern, plain, re.I | re.S):
                 return error
     return None
+
+
+def of_request(status: object, message: str, *codes: object, words: Words = ()) -> ErrorClass:
+    """The class of a model request that failed: by its error code, then its HTTP status, then its
+    message. Of the statuses that cover several cases (400, 403, 429) the message tells which."""
+    told = by_words(message, words, PROVIDERS)
+    if told in SPECIFIC and status in (None, 400, 403, 429):
+        return told
+    return by_code(*codes) or by_status(status) or told or E.AGENT_FAILED

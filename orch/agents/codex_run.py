@@ -43,6 +43,9 @@ STATUS_LED = ("unexpected status ", "exceeded retry limit, last status: ")
 WAITING = "Reading additional input from stdin..."
 """What codex always prints when its stdin is no terminal."""
 
+TITLE = "session id: "
+"""What stands before the session's id in the heading of a run without `--json`."""
+
 RETRYING = "Reconnecting... "
 
 INFOS = {
@@ -85,8 +88,8 @@ def verdict(
     written = lines.written(out)
     errors = tuple(line for line in lines.prose(err) if line != WAITING)
     said = read(written.events, now, before or Usage())
-    if not said.started and code == 0 and written.prose:
-        said = plain(out, errors)
+    if not said.started:
+        said = plain(out, errors, finished=code == 0) or said
     ended = judging.end(
         code, signal, errors, WORDS, now=now, zone=zone, ended_by=ended_by, message=message
     )
@@ -101,11 +104,14 @@ def read(events: Iterable[Event], now: float, before: Usage) -> Said:
     return run.said()
 
 
-def plain(out: bytes, errors: tuple[str, ...]) -> Said:
-    """A run without `--json`: the final text on stdout, the session's id on stderr."""
-    ids = [line.removeprefix("session id: ") for line in errors if line.startswith("session id: ")]
+def plain(out: bytes, errors: tuple[str, ...], *, finished: bool) -> Said | None:
+    """A run without `--json`: the final text on stdout, the session's id on stderr. None when
+    there is no such id."""
+    ids = [line.removeprefix(TITLE) for line in errors if line.startswith(TITLE)]
+    if not ids:
+        return None
     final = out[-judging.KEPT * 32 :].decode("utf-8", "replace")
-    return Said(started=True, finished=True, text=final, native_session=ids[0] if ids else "")
+    return Said(started=True, finished=finished, text=final, native_session=ids[0])
 
 
 class Run:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, tzinfo
 
 from orch.agents import judging, lines
-from orch.agents.classes import PROVIDERS, Failure, Words, by_code, by_status, by_words
+from orch.agents.classes import Failure, Words, by_status, of_request
 from orch.agents.judging import Said
 from orch.agents.lines import Event, mapping, text
 from orch.model import ErrorClass, Usage, Verdict
@@ -83,7 +83,7 @@ def read(events: Iterable[Event], errors: tuple[str, ...], code: int | None) -> 
         kind = event.get("type")
         started = True
         session = text(event.get("session_id")) or session
-        if kind is None:
+        if kind is None and ("response" in event or "stats" in event or "session_id" in event):
             finished = "response" in event or "error" in event
             text_ = text(event.get("response"))
             failed = _failure(mapping(event.get("error")))
@@ -129,10 +129,7 @@ def classify(told: str, status: object = None) -> ErrorClass:
     body = mapping(lines.parsed(told[start:]).get("error")) if start >= 0 else Event()
     inner = text(body.get("message")) or told.removeprefix("[API Error: ")
     status = body.get("code") or status
-    words = by_words(inner, QUOTA, PROVIDERS)
-    if words is E.USAGE_LIMIT:
-        return words
-    return by_status(status) or by_code(body.get("status")) or words or E.AGENT_FAILED
+    return of_request(status, inner, body.get("status"), words=QUOTA)
 
 
 def _retry(errors: tuple[str, ...]) -> Failure | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 
 from orch.agents import judging, lines, reset_times
-from orch.agents.classes import LIMITS, PROVIDERS, Failure, Words, by_code, by_status, by_words
+from orch.agents.classes import LIMITS, PROVIDERS, Failure, Words, by_words, of_request
 from orch.agents.judging import Said
 from orch.agents.lines import Event, mapping, text
 from orch.model import ErrorClass, Usage, Verdict
@@ -106,7 +106,7 @@ class Run:
         self.now = now
         self.session = ""
         self.stepped = False
-        self.idle = False
+        self.served = self.idle = False
         self.reason = ""
         self.failure: Failure | None = None
         self.retrying: Failure | None = None
@@ -136,7 +136,7 @@ class Run:
     def said(self) -> Said:
         """What was said so far."""
         finals = [said for message, said in self.texts.values() if message == self.message]
-        stopped = self.reason not in ("", "tool-calls") or self.idle
+        stopped = self.idle if self.served else self.reason not in ("", "tool-calls")
         return Said(
             started=bool(self.session),
             finished=(stopped or self.failure is not None) and self.retrying is None,
@@ -152,6 +152,7 @@ class Run:
 
     def _served(self, kind: str, given: Event) -> None:
         """An event of `opencode serve`."""
+        self.served = True
         info = mapping(given.get("info"))
         self.session = self.session or text(given.get("sessionID")) or text(info.get("id"))
         own = text(given.get("sessionID")) == self.session
@@ -259,14 +260,12 @@ def failure(error: Event, at: float, *, stepped: bool) -> Failure:
     data = mapping(error.get("data"))
     told = text(data.get("message")) or text(error.get("name")) or "the session failed"
     body = mapping(lines.parsed(data.get("responseBody")).get("error"))
-    found = (
-        NAMES.get(text(error.get("name")))
-        or by_code(body.get("code"), body.get("type"))
-        or by_status(data.get("statusCode"))
-        or by_words(told, MESSAGES, PROVIDERS)
-    )
-    if found is None and told.startswith(SERVER_ERROR) and not stepped:
+    codes = (body.get("code"), body.get("type"))
+    found = NAMES.get(text(error.get("name")))
+    if found is None:
+        found = of_request(data.get("statusCode"), told, *codes, words=MESSAGES)
+    if found is E.AGENT_FAILED and told.startswith(SERVER_ERROR) and not stepped:
         found = E.MODEL_UNAVAILABLE
     headers = mapping(data.get("responseHeaders"))
     retry_at = reset_times.retry_after(headers.get("retry-after"), at)
-    return Failure(found or E.AGENT_FAILED, told, retry_at)
+    return Failure(found, told, retry_at)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, tzinfo
 
 from orch.agents import judging, lines
-from orch.agents.classes import PROVIDERS, Failure, Words, by_status, by_words
+from orch.agents.classes import Failure, Words, of_request
 from orch.agents.judging import Said
 from orch.agents.lines import Event, listing, mapping, text
 from orch.model import ErrorClass, Usage, Verdict
@@ -92,13 +92,10 @@ def _failure(result: Event, said: str) -> Failure | None:
     api = API_ERROR.match(said)
     kind = text(result.get("subtype"))
     if api is not None:
-        status = int(api[1]) if api[1] else None
-        words = by_words(api[2], PROVIDERS)
-        error = words if status in (None, 400, 403, 429) and words else by_status(status)
-        return Failure(error or words or E.AGENT_FAILED, said)
+        return Failure(of_request(int(api[1]) if api[1] else None, api[2]), said)
     if kind in SUBTYPES:
         return Failure(SUBTYPES[kind], said or kind)
     if result.get("is_error") is True or kind.startswith("error"):
         told = text(mapping(result.get("error")).get("message")) or said or kind
-        return Failure(by_words(told, PROVIDERS) or E.AGENT_FAILED, told)
+        return Failure(of_request(None, told), told)
     return None

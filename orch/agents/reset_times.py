@@ -59,7 +59,7 @@ INSTANT = re.compile(r"(\w{3}), (\d{1,2}) (\w{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}
 
 def instant(value: Any, now: float) -> float | None:
     """An epoch in seconds or milliseconds as seconds; None for what cannot be one."""
-    if isinstance(value, str) and re.fullmatch(r"\d{9,13}(?:\.\d+)?", value):
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{9,13}(?:\.[0-9]{1,9})?", value):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
         return None
@@ -69,7 +69,7 @@ def instant(value: Any, now: float) -> float | None:
 def retry_after(value: Any, now: float) -> float | None:
     """The end of a `retry-after` header: seconds or an HTTP date (RFC 9110, 10.2.3)."""
     value = value.strip() if isinstance(value, str) else value
-    if isinstance(value, str) and re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", value):
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", value):
         value = float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _sensible(now + value, now) if 0 <= value < 1e12 else None
