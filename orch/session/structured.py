@@ -43,6 +43,7 @@ class StructuredSession(Session):
         self.errors = Tape(f"{launch.folder}/stderr.txt", MOST_ERRORS)
         self.state = StateFile(launch.folder)
         self.taken = 0
+        self.native_session = ""
         self.left_at: float | None = None
 
     def _start(self) -> Piped:
@@ -110,8 +111,13 @@ class StructuredSession(Session):
             self.record.tell(asking=bool(self.conversation.questions))
 
     def _tell_state(self) -> None:
+        self.native_session = self.conversation.session
         if self.state.write(now_of(self.conversation)):
             self.record.tell(asking=bool(self.conversation.questions))
+
+    def _keyboard(self) -> None:
+        super()._keyboard()
+        self._tell_state()
 
     # ---- the clock ---------------------------------------------------------------------------
 
@@ -162,4 +168,4 @@ class StructuredSession(Session):
     def _result(self) -> dict[str, Any]:
         self.events.close()
         self.errors.close()
-        return {**super()._result(), "native_session": self.conversation.session}
+        return {**super()._result(), "native_session": self.native_session}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_LINE = 64 << 20
 """Bytes of one message; a longer one is kept in the record, but not understood."""
-LINGER = 10.0
+LINGER = 5.0
 """Seconds for which an agent may take up what it has not read, or leave, after its last message."""
 YES, NO = {"y", "yes", "allow", "ok"}, {"n", "no", "deny"}
 
