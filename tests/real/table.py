@@ -15,10 +15,10 @@ PATH = Path(__file__).with_name("outcomes.md")
 HEAD = """\
 # What the real CLIs make of each failure
 
-One-shot mode, pinned versions (`.ci/real`), claude with one retry, codex with none, opencode as
-it comes. *exit* is the exit code, or `limit` where the CLI had to be ended; *requests* are those
-that asked for a step; *seconds* are of one run and not compared. Compared by `make real`; written
-anew by `ORCH_REAL_RECORD=1 make real`.
+One-shot mode, pinned versions (`.ci/real`), claude with one retry, codex with none (one where the
+failure happens once), opencode as it comes. *exit* is the exit code, or `limit` where the CLI had
+to be ended; *requests* are those that asked for a step; *seconds* are of one run and not compared.
+Compared by `make real`; written anew by `ORCH_REAL_RECORD=1 make real`.
 
 | CLI | what the server does | exit | requests | last word | seconds |
 |---|---|---|---|---|---|
@@ -31,6 +31,8 @@ VARYING = (
     (re.compile(r"\|"), "/"),
 )
 LONGEST = 200
+LIMIT = "limit"
+HOPELESS_SECONDS, PATIENT_SECONDS = 12.0, 90.0
 
 
 class Row(NamedTuple):
@@ -45,12 +47,12 @@ class Row(NamedTuple):
 
 def row(scenario: str, outcome: Outcome, run: Run) -> Row:
     """The line for an outcome, with what differs from run to run taken out."""
+    asked = len(run.requests)
+    if outcome.code is None:
+        return Row(outcome.name, scenario, LIMIT, "1" if asked == 1 else "many", "")
     word = outcome.last_word
     for pattern, instead in VARYING:
         word = pattern.sub(instead, word)
-    asked = len(run.requests)
-    if outcome.code is None:
-        return Row(outcome.name, scenario, "limit", "1" if asked == 1 else "many", word[:LONGEST])
     return Row(outcome.name, scenario, str(outcome.code), str(asked), word[:LONGEST].strip())
 
 
@@ -75,6 +77,11 @@ class Table:
     def recording(self) -> bool:
         """Whether this run writes the document instead of being compared with it."""
         return os.environ.get("ORCH_REAL_RECORD") == "1"
+
+    def limit_seconds(self, cli: str, scenario: str) -> float:
+        """How long to watch: not for long where it is known that no end comes."""
+        known, _ = self.rows.get((cli, scenario), (None, ""))
+        return HOPELESS_SECONDS if known and known.exit == LIMIT else PATIENT_SECONDS
 
     def check(self, found: Row, seconds: float) -> None:
         """Compare with what is known, or record it."""

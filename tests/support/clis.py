@@ -26,6 +26,8 @@ from tests.support.loopback import Loopback
 from tests.support.model_server import ModelServer, Run
 
 INSTALLER = Path(__file__).resolve().parents[2] / ".ci" / "real"
+START_SECONDS = 120.0
+"""How long a CLI may take to ask the model for the first time."""
 NAMES = ("claude", "codex", "opencode")
 KEY = "scripted-key-0000000000"
 MODEL = {"claude": "claude-scripted", "codex": "gpt-scripted", "opencode": "scripted/scripted"}
@@ -189,7 +191,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 def _claude_word(event: dict[str, Any]) -> str:
     if event.get("type") != "result":
         return ""
-    return str(event.get("result") or "; ".join(event.get("errors", [])) or event.get("subtype"))
+    return str(event.get("result", "; ".join(event.get("errors", [])) or event["subtype"]))
 
 
 def _codex_word(event: dict[str, Any]) -> str:
@@ -210,6 +212,20 @@ def _opencode_word(event: dict[str, Any]) -> str:
 
 
 _WORDS = {"claude": _claude_word, "codex": _codex_word, "opencode": _opencode_word}
+
+
+def _within(process: subprocess.Popen[bytes], run: Run, limit_seconds: float) -> int | None:
+    """The exit code of a process that ends in time, counted from its first request."""
+    deadline = time.monotonic() + START_SECONDS
+    while not run.requests and time.monotonic() < deadline:
+        try:
+            return process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+    try:
+        return process.wait(limit_seconds)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 class Stage:
@@ -260,7 +276,8 @@ class Stage:
         limit_seconds: float = 90.0,
         **more: Any,
     ) -> Outcome:
-        """Run a CLI once, as `account(name, home, run, **more)`, and end it at the limit."""
+        """Run a CLI once, as `account(name, home, run, **more)`; end it when so many seconds have
+        passed since it first asked the model (starting takes long on a busy machine)."""
         mark = f"clis:{run.url}"
         env = account(name, home, run, **more) | {"ORCH_RUN": mark}
         question = home / "prompt.txt"
@@ -275,10 +292,7 @@ class Stage:
                 self.argv(name, *ONESHOT[name], *arguments), cwd=worktree, env=env,
                 stdin=stdin, stdout=out, stderr=err, start_new_session=True,
             )  # fmt: skip
-            try:
-                code: int | None = process.wait(limit_seconds)
-            except subprocess.TimeoutExpired:
-                code = None
+            code = _within(process, run, limit_seconds)
             seconds = time.monotonic() - begun
             if code is None:
                 end([process.pid])

@@ -79,13 +79,13 @@ FORMS = {
         529, ("overloaded_error", "Overloaded"), ("server_error", "server_is_overloaded", BUSY)
     ),
     "overloaded_in_stream": Form(
-        200,
+        529,
         ("overloaded_error", "Overloaded"),
         ("server_error", "server_is_overloaded", BUSY),
         in_stream=True,
     ),
     "rate_in_stream": Form(
-        200,
+        429,
         ("rate_limit_error", "This request would exceed your organization's rate limit."),
         ("tokens", "rate_limit_exceeded", f"{SLOW_DOWN} Please try again in 1.5s."),
         in_stream=True,
@@ -111,8 +111,9 @@ NAMES = (*FORMS, "e502")
 """What a `Fail` may be called."""
 
 
-def answer(fail: Fail, protocol: str, model: str) -> Respond:
-    """The provider's answer. In-stream failures come as an event stream with status 200."""
+def answer(fail: Fail, protocol: str, model: str, *, streamed: bool = True) -> Respond:
+    """The provider's answer. In-stream failures come as an event stream with status 200, if the
+    client wants a stream at all."""
     if fail.name == "e502":
         return Respond(502, HTML, {"content-type": "text/html"})
     form = FORMS[fail.name]
@@ -136,7 +137,7 @@ def answer(fail: Fail, protocol: str, model: str) -> Respond:
                 headers["retry-after"] = str(seconds)
         body = {"error": error}
     error["message"] = error["message"].replace("{model}", model)
-    if form.in_stream:
+    if form.in_stream and streamed:
         headers["content-type"] = "text/event-stream"
         return Respond(200, _event(protocol, body), headers)
     return Respond(status, json.dumps(body), headers)

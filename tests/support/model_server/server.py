@@ -177,7 +177,8 @@ class _Exchange(BaseHTTPRequestHandler):
         if isinstance(step, Broken):
             return self._break(step, asked)
         if isinstance(step, Fail):
-            step = failures.answer(step, asked.protocol, asked.model)
+            said = (asked.protocol, asked.model)
+            step = failures.answer(step, *said, streamed=asked.streamed)
         return self._respond(step, asked)
 
     def _help(self, asked: Asked) -> str:
@@ -213,8 +214,13 @@ class _Exchange(BaseHTTPRequestHandler):
         asked.status = 200
         if step.how == "malformed":
             return self._stream([MALFORMED], {}, 0)
-        pieces = list(PROTOCOLS[asked.path][1].stream(turn(*step.parts), asked))
-        self._begin({})
+        protocol = PROTOCOLS[asked.path][1]
+        if asked.streamed:
+            pieces = list(protocol.stream(turn(*step.parts), asked))
+        else:
+            text = json.dumps(protocol.body(turn(*step.parts), asked)).encode()
+            pieces = [text[: len(text) // 2], b""]
+        self._begin({} if asked.streamed else {"content-type": "application/json"})
         for piece in pieces[: max(1, len(pieces) * 2 // 3)]:
             self._chunk(piece)
         if step.how == "stall":
