@@ -27,6 +27,7 @@ VARYING = (
     (re.compile(r"(http://)?127\.0\.0\.1:\d+(/s/\w+/\w+)?"), "SERVER"),
     (re.compile(r"\d{1,2}:\d\d [AP]M"), "TIME"),
     (re.compile(r"resets .*? \(UTC\)"), "resets TIME (UTC)"),
+    (re.compile(r"only ~\d+ tokens"), "only N tokens"),
     (re.compile(r"\s*\n\s*"), " "),
     (re.compile(r"\|"), "/"),
 )

@@ -134,8 +134,9 @@ class Hang:
 class Broken:
     """A stream that begins and then breaks.
 
-    `how` is "cut" (the connection closes in the middle), "reset" (the same with a TCP reset),
-    "stall" (open, but nothing more comes) or "malformed" (lines that are no events, then an end).
+    `how` is "cut" (the connection closes in the middle), "stall" (open, but nothing more comes),
+    "malformed" (lines that are no events, then an end) or "reset" (a TCP reset instead of any
+    answer: in the middle of one, what the client still reads would be a matter of luck).
     """
 
     how: str = "cut"

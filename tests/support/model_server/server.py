@@ -211,6 +211,10 @@ class _Exchange(BaseHTTPRequestHandler):
         return "sent"
 
     def _break(self, step: Broken, asked: Asked) -> str:
+        if step.how == "reset":
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            return "broken"
         asked.status = 200
         if step.how == "malformed":
             return self._stream([MALFORMED], {}, 0)
@@ -225,10 +229,6 @@ class _Exchange(BaseHTTPRequestHandler):
             self._chunk(piece)
         if step.how == "stall":
             return self._hold(lambda: True)
-        if step.how == "reset":
-            linger = struct.pack("ii", 1, 0)
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.close_connection = True
         return "broken"
 
     def _hold(self, shut: Any) -> str:
