@@ -173,6 +173,7 @@ class Run:
 
     def _notice(self, kind: str, params: Event, question: object) -> None:
         """A notification of the app-server, or a question to its client."""
+        self.session = self.session or text(params.get("threadId"))
         if kind == "thread/started":
             self.started = True
             self.session = text(mapping(params.get("thread")).get("id")) or self.session

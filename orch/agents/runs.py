@@ -6,6 +6,7 @@ from datetime import tzinfo
 from typing import Protocol
 
 from orch.agents import claude_run, codex_run, gemini_run, opencode_run, qwen_run
+from orch.agents.contract import Recorded
 from orch.model import Verdict
 
 
@@ -35,3 +36,18 @@ READERS: dict[str, Reader] = {
     "qwen": qwen_run.verdict,
 }
 """The CLIs whose output is understood, in their one-shot and their streaming forms."""
+
+
+def judge(cli: str, recorded: Recorded, zone: tzinfo) -> Verdict:
+    """The verdict on a session in which this CLI wrote `recorded.events`."""
+    ended = recorded.result
+    return READERS[cli](
+        b"\n".join(recorded.events),
+        recorded.stderr.encode("utf-8", "replace"),
+        ended.exit_code,
+        ended.signal,
+        now=ended.ended_at,
+        zone=zone,
+        ended_by=ended.ended_by,
+        message=ended.message,
+    )

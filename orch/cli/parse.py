@@ -10,13 +10,14 @@ from typing import Any
 import click
 
 from orch import agents
+from orch.agents import runs
 from orch.agents.runs import READERS
 from orch.cli import complete, show
 from orch.cli.app import App
 from orch.config.load import load
 from orch.errors import NotFound, OrchError
 from orch.model import Verdict
-from orch.session.launch import Result, read_result
+from orch.session.launch import EVENTS, LOG, STDERR, Result, read_result
 from orch.tools.zone import machine_zone
 
 TAIL_BYTES = 256 * 1024
@@ -46,10 +47,12 @@ def parse(app: App, agent: str, code: int | None, stderr: str | None, path: str)
     """
     protocol = _protocol(app, agent)
     in_folder = path != "-" and Path(path).is_dir()
-    if protocol in READERS:
-        verdict = _run_in(Path(path), protocol) if in_folder else _run(path, stderr, code, protocol)
-    elif in_folder:
+    if in_folder and protocol in agents.BY_PROTOCOL:
         verdict = agents.verdict(protocol, _folder(Path(path)))
+    elif in_folder:
+        verdict = runs.judge(protocol, _folder(Path(path)), machine_zone())
+    elif protocol in READERS:
+        verdict = _run(path, stderr, code, protocol)
     else:
         errors = _read(stderr) if stderr else ""
         verdict = agents.verdict(protocol, _recorded(_read(path), errors, code or 0))
@@ -113,23 +116,6 @@ def _run(path: str, stderr: str | None, code: int | None, cli: str) -> Verdict:
     return READERS[cli](out, errors, code, now=now, zone=machine_zone())
 
 
-def _run_in(folder: Path, cli: str) -> Verdict:
-    """The verdict on an attempt of a CLI, by its raw messages or what its terminal showed."""
-    result = _ended(folder)
-    events, errors = folder / "events.jsonl", folder / "stderr.txt"
-    out = events if events.is_file() else folder / "terminal.log"
-    return READERS[cli](
-        _bytes(str(out)),
-        _bytes(str(errors)) if errors.is_file() else b"",
-        result.exit_code,
-        result.signal,
-        now=result.ended_at,
-        zone=machine_zone(),
-        ended_by=result.ended_by,
-        message=result.message,
-    )
-
-
 def _recorded(printed: str, errors: str, code: int) -> agents.Recorded:
     """The run as a terminal would have shown it: what went wrong stands last if it went wrong."""
     texts = [errors, printed] if code == 0 else [printed, errors]
@@ -143,16 +129,25 @@ def _recorded(printed: str, errors: str, code: int) -> agents.Recorded:
 
 
 def _folder(folder: Path) -> agents.Recorded:
-    """The run that an attempt's folder holds; raises `NotFound` while it has not ended."""
+    """The run that an attempt's folder holds, as the engine reads it; raises `NotFound` while it
+    has not ended. Without raw messages they are what its terminal showed."""
     result = _ended(folder)
     ended = agents.Ended(
         ended_by=result.ended_by,
         exit_code=result.exit_code,
         signal=result.signal,
         message=result.message,
+        ended_at=result.ended_at,
     )
-    tail = agents.strip_ansi(_read(str(folder / "terminal.log")))
-    return agents.Recorded(result=ended, tail=tail, output=result.answer_text)
+    events, errors = folder / EVENTS, folder / STDERR
+    raw = _bytes(str(events if events.is_file() else folder / LOG))
+    return agents.Recorded(
+        result=ended,
+        tail=agents.strip_ansi(_read(str(folder / LOG))),
+        output=result.answer_text,
+        events=tuple(raw.splitlines()),
+        stderr=_read(str(errors)) if errors.is_file() else "",
+    )
 
 
 def _ended(folder: Path) -> Result:
