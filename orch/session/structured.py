@@ -161,7 +161,8 @@ class StructuredSession(Session):
         return True
 
     def _status(self) -> dict[str, Any]:
-        return {**super()._status(), **now_of(self.conversation)}
+        held = self.record.problem or self.events.problem
+        return {**super()._status(), "held": held, **now_of(self.conversation)}
 
     # ---- the end -----------------------------------------------------------------------------
 

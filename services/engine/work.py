@@ -14,7 +14,7 @@ from orch.config.schema import AgentConfig, Config
 from orch.core import prompt
 from orch.errors import Refused, Unknown
 from orch.hosts import Host
-from orch.model import Attempt, ErrorClass, Task, Verdict
+from orch.model import Attempt, Task, Verdict
 from orch.paths import Home, data
 from orch.session.launch import EVENTS, STDERR, Launch, Result, prepare
 from orch.tools import git
@@ -116,22 +116,21 @@ def timeout_of(config: Config, agent: AgentConfig | None, complexity: str) -> fl
 def collect(order: Order) -> tuple[Verdict, Result | None]:
     """Read what the run came to. Without a result the session was lost: that is the verdict."""
     result = order.host.finished(order.folder)
-    if result is None:
-        return Verdict(ok=False, error=ErrorClass.LOST, message="the session ended unheard"), None
+    ended = result or Result(ended_by="lost", message="the session ended unheard")
     size = order.host.size(order.folder)
     tail = order.host.read(order.folder, max(0, size - TAIL_BYTES), TAIL_BYTES)
     spec = order.config.agents.get(order.attempt.agent)
     protocol = spec.protocol if spec is not None else "command"
     recorded = agents.Recorded(
         result=agents.Ended(
-            ended_by=result.ended_by,
-            exit_code=result.exit_code,
-            signal=result.signal,
-            message=result.message,
-            ended_at=result.ended_at,
+            ended_by=ended.ended_by,
+            exit_code=ended.exit_code,
+            signal=ended.signal,
+            message=ended.message,
+            ended_at=ended.ended_at,
         ),
         tail=agents.strip_ansi(tail.decode(errors="replace")),
-        output=result.answer_text,
+        output=ended.answer_text,
         events=tuple(_end(order, EVENTS, EVENTS_BYTES).splitlines()),
         stderr=_end(order, STDERR, TAIL_BYTES).decode(errors="replace"),
     )

@@ -11,11 +11,15 @@ from typing import Any
 import psutil
 import pytest
 
+from orch import agents
 from orch.agents.plain import strip_ansi
 from orch.hosts.local import Local
+from orch.model import ErrorClass, Verdict
 from orch.tools.process import marked
 from tests.support.clis import Stage, account
 from tests.support.model_server import Edit, Run, Say, Shell, Think, Usage, Write, turn
+from tests.support.scratch_sessions import Run as Attempt
+from tests.support.scratch_sessions import Sessions, sessions
 from tests.support.world import World
 
 DONE = json.dumps({"status": "done", "summary": "greeted", "learnings": ["tabs, not spaces"]})
@@ -213,3 +217,64 @@ def name(pid: int) -> str:
 def child(pid: int) -> int:
     """The one child of a session process: the agent."""
     return psutil.Process(pid).children()[0].pid
+
+
+def test_a_conversation_is_resumed_and_its_tokens_counted_once(stage: Stage):
+    run = stage.server.play([turn(Say(DONE), usage=USAGE)])
+    with sessions() as made:
+        first = start(made, stage, run, "remember 4711")
+        verdict = judged(first)
+        second = start(made, stage, run, "and now?", resume=verdict.native_session)
+        again = judged(second)
+
+    assert "remember 4711" in run.requests[1].text
+    assert again.native_session == verdict.native_session
+    assert again.usage.output_tokens == verdict.usage.output_tokens == 89
+    assert again.usage.input_tokens == verdict.usage.input_tokens == 123
+
+
+def test_a_session_that_there_is_not_cannot_be_resumed(stage: Stage):
+    run = stage.server.play([turn(Say(DONE))])
+    with sessions() as made:
+        nobody = "11111111-2222-4333-8444-555555555555"
+        verdict = judged(start(made, stage, run, "hello", resume=nobody))
+    assert (verdict.ok, verdict.error) == (False, ErrorClass.LAUNCH_FAILED)
+    assert nobody in verdict.message
+
+
+def start(made: Sessions, stage: Stage, run: Run, prompt: str, resume: str = "") -> Attempt:
+    """Start the real claude in a session, as the engine would."""
+    home = made.root / "person"
+    env = account("claude", home, run, retries=1)
+    folder = made.root / f"prompts-{len(made.runs)}"
+    folder.mkdir()
+    (folder / "prompt-sys.md").write_text("Be brief.")
+    (folder / "prompt-msg.md").write_text(prompt)
+    plan = agents.plan(
+        "claude",
+        agents.AgentSpec(protocol="claude", command=(stage.programs["claude"],), env=env),
+        agents.Work(
+            task="int-1", attempt=1, folder=str(folder), worktree=str(made.root), run="r",
+            resume=resume,
+        ),
+    )  # fmt: skip
+    return made.start(
+        *(stage.network.inside(*plan.argv) if stage.network else plan.argv),
+        protocol=plan.protocol,
+        dialect=plan.dialect,
+        settings=plan.settings,
+        prompt=str(folder / plan.prompt),
+        env=agents.environment(env, plan.env, plan.passes),
+    )
+
+
+def judged(attempt: Attempt) -> Verdict:
+    """The verdict on a session that ends by itself."""
+    result = attempt.ends()
+    ended = agents.Ended(ended_by=result.ended_by, exit_code=result.exit_code)
+    events = tuple((attempt.folder / "events.jsonl").read_bytes().splitlines())
+    stderr = (attempt.folder / "stderr.txt").read_text()
+    recorded = agents.Recorded(result=ended, events=events, stderr=stderr)
+    verdict = agents.verdict("claude", recorded)
+    assert result.native_session in ("", verdict.native_session)
+    return verdict
