@@ -23,6 +23,7 @@ WORDS: Words = (
     (r"!? ?permission requested: .{0,300}; auto-rejecting", E.PERMISSION_DENIED),
     (r"error: session not found|opencode run \[message|error: unknown (arg|opt)", E.LAUNCH_FAILED),
     (r"error: (invalid|no such|not enough|missing) |error: failed to change dir", E.LAUNCH_FAILED),
+    (r"error: no such program", E.MISSING_TOOL),
     (r".{0,20}\b(ProviderModelNotFoundError|model not found)", E.MODEL_UNAVAILABLE),
     *((f"{FAILED}(failed after .{{0,30}} error: )?({words})", error) for words, error in PROVIDERS),
 )
@@ -154,7 +155,8 @@ class Run:
         """An event of `opencode serve`."""
         self.served = True
         info = mapping(given.get("info"))
-        self.session = self.session or text(given.get("sessionID")) or text(info.get("id"))
+        opened = info.get("id") if kind == "session.created" else None
+        self.session = self.session or text(given.get("sessionID") or opened)
         own = text(given.get("sessionID")) == self.session
         if kind == "message.updated":
             self.roles[text(info.get("id"))] = text(info.get("role"))
