@@ -7,7 +7,7 @@ PYTEST = PYTHONPATH= $(PY) -m pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults bench check setup clean
+.PHONY: help run test faults real bench check setup clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ test: setup ## the quick suite: house rules, unit, store, process and end-to-end
 
 faults: setup ## the long suite: kill -9, SIGSTOP, full disks, soak (prints its seed)
 	$(PYTEST) tests/faults --timeout 1800 -s $(ARGS)
+
+real: setup ## run the real agent CLIs (npm, a cache folder) against scripted models on loopback
+	@.ci/real >/dev/null
+	$(PYTEST) tests/real --timeout 600 $(ARGS)
 
 bench: setup $(VENV)/.bench ## measure speed and size beside peers and raw limits
 	@$(PY) -m tests.bench $(ARGS)

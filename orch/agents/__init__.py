@@ -1,21 +1,37 @@
-"""One file per agent protocol, pure: how to start an agent and how to read what it said."""
+"""One file per agent protocol, pure: how to start an agent and how to read what it said.
+
+What is named here comes from `orch.agents.registry` when it is first used: a session process, of
+which there are many, needs only `orch.agents.stream` and its kind, without msgspec.
+"""
 
 from __future__ import annotations
 
-from orch.agents.command import Command
-from orch.agents.contract import Agent, AgentSpec, Ended, Plan, Recorded, Work
-from orch.agents.environment import environment
-from orch.agents.plain import last_line, strip_ansi
-from orch.agents.shell import Shell
-from orch.agents.terminal import Terminal
-from orch.errors import ConfigError
-from orch.model import Verdict
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orch.agents.registry import (
+        BY_PROTOCOL,
+        Agent,
+        AgentSpec,
+        Ended,
+        Permissions,
+        Plan,
+        Recorded,
+        Work,
+        environment,
+        last_line,
+        plan,
+        strip_ansi,
+        verdict,
+    )
 
 __all__ = [
     "BY_PROTOCOL",
     "Agent",
     "AgentSpec",
     "Ended",
+    "Permissions",
     "Plan",
     "Recorded",
     "Work",
@@ -26,27 +42,10 @@ __all__ = [
     "verdict",
 ]
 
-BY_PROTOCOL: dict[str, Agent] = {"command": Command(), "shell": Shell(), "terminal": Terminal()}
-"""The protocols that an agent may be configured with."""
 
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import orch.agents.registry as registry  # noqa: PLC0415, PLR0402 - `from` would ask us again
 
-def plan(agent: str, spec: AgentSpec, work: Work) -> Plan:
-    """How to run `agent` on this work.
-
-    Raises `ConfigError` when it is configured wrongly, `Refused` when it cannot do this work.
-    """
-    try:
-        return _protocol(spec.protocol).plan(spec, work)
-    except ConfigError as error:
-        raise ConfigError(f"agents.{agent}: {error.message}", error.hint) from None
-
-
-def verdict(protocol: str, recorded: Recorded) -> Verdict:
-    """What a recorded run of an agent of this protocol came to."""
-    return _protocol(protocol).verdict(recorded)
-
-
-def _protocol(name: str) -> Agent:
-    if name not in BY_PROTOCOL:
-        raise ConfigError(f"unknown protocol {name!r}", f"known are {', '.join(BY_PROTOCOL)}")
-    return BY_PROTOCOL[name]
+    return getattr(registry, name)

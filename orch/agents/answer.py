@@ -20,6 +20,9 @@ FENCE = re.compile(
 MOST_CHARS = 128 * 1024
 """How much of the end of a text is searched."""
 
+MOST_DEPTH = 8
+"""How deeply a delegation may be nested; what lies deeper is kept as its text."""
+
 MOST_TRIES = 2000
 """How many opening braces are tried."""
 
@@ -103,14 +106,28 @@ def _filled(status: str, value: dict[str, Any]) -> Answer:
         blockers=_texts(value.get("blockers")),
         reason=_text(value.get("reason")),
         learnings=_texts(value.get("learnings")),
-        delegations=tuple(entry for entry in entries if isinstance(entry, dict)),
+        delegations=tuple(_plain(entry) for entry in entries if isinstance(entry, dict)),
     )
 
 
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """The value in a form that every encoding can take: no half characters, no huge numbers."""
+    if isinstance(value, dict) and depth < MOST_DEPTH:
+        return {_text(key): _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list) and depth < MOST_DEPTH:
+        return [_plain(item, depth + 1) for item in value]
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int) and abs(value) < 2**53:
+        return value
+    return _text(value)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

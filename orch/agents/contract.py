@@ -18,9 +18,21 @@ class AgentSpec(Value, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
 
 
+class Permissions(Value, frozen=True, kw_only=True):
+    """What an agent may do (`workflow.permissions`): `mode` is autonomous (all but what is
+    disallowed) or supervised (its questions go to people); the lists hold rules of tools, as
+    `Bash(rm *)` or `WebFetch`."""
+
+    mode: str = "autonomous"
+    sandbox: str = "workspace-write"
+    allowed_tools: tuple[str, ...] = ()
+    disallowed_tools: tuple[str, ...] = ()
+
+
 class Work(Value, frozen=True, kw_only=True):
     """One attempt's work. `folder` is the attempt's folder, `worktree` where the agent works,
-    `run` the marker of its processes; the prompts lie in the folder under `PROMPT`, `SYSTEM`."""
+    `run` the marker of its processes; the prompts lie in the folder under `PROMPT`, `SYSTEM`.
+    `resume` is the native session to go on with (`Verdict.native_session`), '' for a new one."""
 
     task: str
     attempt: int
@@ -30,6 +42,8 @@ class Work(Value, frozen=True, kw_only=True):
     title: str = ""
     body: str = ""
     model: str = ""
+    resume: str = ""
+    permissions: Permissions = Permissions()
 
 
 PROMPT, SYSTEM, OUTPUT = "prompt-msg.md", "prompt-sys.md", "output.json"
@@ -37,30 +51,44 @@ PROMPT, SYSTEM, OUTPUT = "prompt-msg.md", "prompt-sys.md", "output.json"
 
 class Plan(Value, frozen=True, kw_only=True):
     """How to run an agent: its argv, what is added to its environment, files to be written into
-    the attempt's folder first (relative name to text), and the session's protocol."""
+    the attempt's folder first (relative name to text), and the session's protocol.
+
+    `passes` are the vendor's own variables that it may inherit (a name, or a prefix and `*`). With
+    the protocol `structured`, `dialect` and `settings` say how to talk with it
+    (`orch.agents.stream`), and `prompt` names the file in the folder that it is given.
+    """
 
     argv: tuple[str, ...]
     env: dict[str, str]
     files: dict[str, str] = field(default_factory=dict)
     protocol: str = "command"
+    passes: tuple[str, ...] = ()
+    dialect: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    prompt: str = ""
 
 
 class Ended(Value, frozen=True, kw_only=True):
-    """How a session ended: exit, timeout, cancelled, hangup or launch_failed."""
+    """How a session ended: exit, timeout, cancelled, hangup or launch_failed; and when (seconds
+    since the epoch, 0.0 when unknown)."""
 
     ended_by: str
     exit_code: int | None = None
     signal: int | None = None
     message: str = ""
+    ended_at: float = 0.0
 
 
 class Recorded(Value, frozen=True, kw_only=True):
     """A run to be judged: its end, the end of its output as plain text (`strip_ansi`), and what
-    the agent wrote to `ORCH_OUTPUT_FILE`."""
+    the agent wrote to `ORCH_OUTPUT_FILE`. Of a structured run also its raw messages, a line each
+    (`events.jsonl`), and the end of its stderr."""
 
     result: Ended
     tail: str = ""
     output: str = ""
+    events: tuple[bytes, ...] = ()
+    stderr: str = ""
 
 
 class Agent(Protocol):

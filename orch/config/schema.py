@@ -77,6 +77,16 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of the sections: immutable, compared by content, unknown keys are errors."""
 
 
+class Permissions(Section, frozen=True, kw_only=True):
+    """`workflow.permissions`: what agents may do, translated for each of them. `supervised` puts
+    their questions to people; the lists hold rules as `Bash(rm *)` or `WebFetch`."""
+
+    mode: Literal["autonomous", "supervised"] = "autonomous"
+    sandbox: Literal["workspace-write", "full-access", "none"] = "workspace-write"
+    allowed_tools: tuple[str, ...] = ()
+    disallowed_tools: tuple[str, ...] = ("Bash(rm *)",)
+
+
 class Workflow(Section, frozen=True, kw_only=True):
     """`workflow`: how long and how often a task is tried, and what it needs."""
 
@@ -84,6 +94,7 @@ class Workflow(Section, frozen=True, kw_only=True):
     timeout_seconds: Seconds = 1800
     timeout_by_complexity: dict[Tier, Seconds] = {}
     required_tools: tuple[str, ...] = ()
+    permissions: Permissions = Permissions()
 
 
 class Router(Section, frozen=True, kw_only=True):
@@ -108,7 +119,7 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced."""
 
     command: Words = ()
-    protocol: Literal["command", "shell", "terminal"] = "command"
+    protocol: Literal["claude", "command", "shell", "terminal"] = "command"
     env: dict[VariableName, Hidden] = {}
     models: tuple[str, ...] = ()
     limits: AgentLimits = AgentLimits()
@@ -183,7 +194,14 @@ class Config(Section, frozen=True, kw_only=True):
     jobs: tuple[JobConfig, ...] = ()
 
 
-BUILT_IN: dict[str, Any] = {"agents": {"shell": {"protocol": "shell"}}}
+BUILT_IN: dict[str, Any] = {
+    "agents": {
+        "claude": {"protocol": "claude", "command": ["claude"]},
+        "kimi": {"protocol": "claude", "command": ["kimi"]},
+        "minimax": {"protocol": "claude", "command": ["minimax"]},
+        "shell": {"protocol": "shell"},
+    }
+}
 """What every configuration starts from."""
 
 INTERNAL = frozenset({"jobs[].problem"})
@@ -208,7 +226,6 @@ LATER = frozenset(
         "workflow.auto_close_task_on_approval",
         "workflow.allowed_authors",
         "workflow.required_skills",
-        "workflow.permissions",
         "router.agent",
         "router.model",
         "router.timeout_seconds",
@@ -241,7 +258,7 @@ LATER = frozenset(
 
 LATER_VALUES: dict[str, frozenset[object]] = {
     "router.mode": frozenset({"llm"}),
-    "agents.*.protocol": frozenset({"claude", "codex", "opencode"}),
+    "agents.*.protocol": frozenset({"codex", "opencode"}),
     "jobs[].type": frozenset({"bash", "self-review"}),
     "jobs[].external": frozenset({True}),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from orch.session.launch import Result
+from orch.session.launch import LOG, Result, State
 
 Place = Path | str
 """A folder, by its path."""
@@ -28,11 +28,14 @@ class Host(Protocol):
         A `folder` without a launch order stands for whatever the session runs.
         """
 
-    def size(self, folder: Place) -> int:
-        """Bytes of `terminal.log`; 0 while there is none."""
+    def size(self, folder: Place, name: str = LOG) -> int:
+        """Bytes of `terminal.log`, or of another file of the attempt; 0 while there is none."""
 
-    def read(self, folder: Place, offset: int, limit: int) -> bytes:
-        """At most `limit` bytes of `terminal.log` from `offset`; b'' past its end."""
+    def read(self, folder: Place, offset: int, limit: int, name: str = LOG) -> bytes:
+        """At most `limit` bytes of it from `offset`; b'' past its end."""
+
+    def state(self, folder: Place) -> State | None:
+        """What a structured agent does now, with what it asks; None when nothing is known."""
 
     def finished(self, folder: Place) -> Result | None:
         """How the attempt ended; None while it has no `exit.txt`."""
@@ -40,6 +43,15 @@ class Host(Protocol):
     def send(self, session: str, text: str, submit: bool, key: str) -> tuple[str, str]:
         """Type text into the session, once per `key`; returns the state (submitted, queued or
         refused) and the reason."""
+
+    def answer(
+        self, session: str, question: str, allowed: bool, reason: str, key: str
+    ) -> tuple[str, str]:
+        """Settle what a structured agent asks (`question` '' for the oldest), once per `key`;
+        returns the state (submitted or refused) and the reason."""
+
+    def interrupt(self, session: str) -> bool:
+        """Stop what the agent does now; false when nobody listens there."""
 
     def sweep(self, run: str) -> list[int]:
         """End every process that carries `ORCH_RUN={run}`; returns those that live on."""

@@ -7,13 +7,23 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from orch.errors import Refused, ToolFailed, Unknown
 from orch.hosts import Place, wire
 from orch.paths import Home
-from orch.session.launch import EXIT, LOG, RUNNER, Result, read_launch, read_result
+from orch.session.launch import (
+    EXIT,
+    LOG,
+    RUNNER,
+    Result,
+    State,
+    read_launch,
+    read_result,
+    read_state,
+)
 from orch.tools.process import end, marked, started
 from orch.tools.tmux import Tmux
 
@@ -81,19 +91,19 @@ class Local:
         if left:
             raise Unknown(f"could not end the processes {left} of {session}")
 
-    def size(self, folder: Place) -> int:
+    def size(self, folder: Place, name: str = LOG) -> int:
         """See `Host.size`."""
         try:
-            return os.stat(f"{folder}/{LOG}").st_size  # noqa: PTH116 - asked at every write
+            return os.stat(f"{folder}/{name}").st_size  # noqa: PTH116 - asked at every write
         except FileNotFoundError:
             return 0
         except OSError as error:
-            raise Unknown(f"cannot look at {folder}/{LOG}: {error.strerror}") from error
+            raise Unknown(f"cannot look at {folder}/{name}: {error.strerror}") from error
 
-    def read(self, folder: Place, offset: int, limit: int) -> bytes:
+    def read(self, folder: Place, offset: int, limit: int, name: str = LOG) -> bytes:
         """See `Host.read`."""
         try:
-            log = os.open(f"{folder}/{LOG}", os.O_RDONLY | os.O_CLOEXEC)
+            log = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
             try:
                 return os.pread(log, limit, offset)
             finally:
@@ -101,7 +111,11 @@ class Local:
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise Unknown(f"cannot read {folder}/{LOG}: {error.strerror}") from error
+            raise Unknown(f"cannot read {folder}/{name}: {error.strerror}") from error
+
+    def state(self, folder: Place) -> State | None:
+        """See `Host.state`."""
+        return read_state(folder)
 
     def finished(self, folder: Place) -> Result | None:
         """See `Host.finished`."""
@@ -109,7 +123,26 @@ class Local:
 
     def send(self, session: str, text: str, submit: bool = True, key: str = "") -> tuple[str, str]:
         """See `Host.send`."""
-        request = {"type": "input", "text": text, "submit": submit, "key": key}
+        return self._told(session, {"type": "input", "text": text, "submit": submit, "key": key})
+
+    def answer(
+        self, session: str, question: str, allowed: bool, reason: str = "", key: str = ""
+    ) -> tuple[str, str]:
+        """See `Host.answer`."""
+        kind = "approve" if allowed else "deny"
+        request = {"type": kind, "question": question, "reason": reason, "key": key}
+        return self._told(session, request)
+
+    def interrupt(self, session: str) -> bool:
+        """See `Host.interrupt`."""
+        try:
+            wire.ask(self.home.session_socket(session), {"type": "interrupt"}, OPENING_SECONDS)
+        except wire.Deaf:
+            return False
+        return True
+
+    def _told(self, session: str, request: dict[str, Any]) -> tuple[str, str]:
+        """Ask a session process, which may be about to open its socket."""
         deadline = time.monotonic() + OPENING_SECONDS
         while True:
             try:

@@ -9,6 +9,10 @@ from orch.session import order
 from orch.session.ending import end_all
 from orch.session.loop import Session
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orch.session.launch import Launch
+
 
 def main(folder: str) -> int:
     """Own the folder, run its attempt, return an exit status for the pane."""
@@ -38,8 +42,16 @@ def main(folder: str) -> int:
         return 1
     if before:
         end_all(launch.run)
-    Session(launch).run()
+    _kind(launch)(launch).run()
     return 0
+
+
+def _kind(launch: Launch) -> type[Session]:
+    if launch.protocol != "structured":
+        return Session
+    from orch.session.structured import StructuredSession  # noqa: PLC0415 - only where needed
+
+    return StructuredSession
 
 
 if __name__ == "__main__":

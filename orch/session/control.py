@@ -1,9 +1,10 @@
 """The session's control socket: text, stop, interrupt, resize and status, by framed msgpack.
 
 A frame is a length (4 bytes, big-endian) and a msgpack map. Requests have a `type`:
-`input {text, submit, key}` is answered `{state, reason}`, once the truth is known; `stop {reason}`,
-`interrupt`, `resize {columns, rows}` and `status` are answered with the session's status. What
-cannot be understood is answered `{error}` and the connection closed.
+`input {text, submit, key}` is answered `{state, reason}`, once the truth is known; so are `approve`
+and `deny {question, reason, key}`, which settle what a structured agent asks (`question` '' is the
+oldest). `stop {reason}`, `interrupt`, `resize {columns, rows}` and `status` are answered with the
+session's status. What cannot be understood is answered `{error}` and the connection closed.
 """
 
 
@@ -27,6 +28,8 @@ MOST_BYTES = 1 << 20
 """The largest frame."""
 MOST_PEERS = 32
 """Connections at a time; one more is closed at once."""
+ONCE = ("input", "approve", "deny")
+"""Requests that are done once for each key."""
 MOST_KEYS = 512
 """Answers that are remembered, to answer a repeated key alike."""
 
@@ -132,7 +135,7 @@ class Control:
         if not isinstance(request, dict) or not isinstance(request.get("type"), str):
             self._fail(peer, "a request is a map with a type")
             return
-        key = str(request.get("key") or "") if request["type"] == "input" else ""
+        key = str(request.get("key") or "") if request["type"] in ONCE else ""
         if not key:
             self._handle(request, lambda reply: self._send(peer, reply))
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from orch.errors import Unknown
 
 LAUNCH, RUNNER, RESULT, EXIT = "launch.json", "runner.sh", "result.json", "exit.txt"
 LOG, TIMING, OWNER = "terminal.log", "terminal.timing", "session.json"
+EVENTS, STDERR, STATE = "events.jsonl", "stderr.txt", "state.json"
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -29,6 +30,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     whole environment; `socket` is where the session process listens for input; `nudges` are
     datagram sockets told of each write and of the end, `endings` of the end alone;
     `timeout_seconds` 0 means no limit; `columns` and `rows` hold until the pane says otherwise.
+    With the protocol `structured` the agent is on pipes and speaks `dialect` by `settings`
+    (`orch.agents.stream`), and `prompt` is the file it is given.
     """
 
     session: str
@@ -50,6 +53,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     output_file: str = ""
     columns: int = 200
     rows: int = 50
+    dialect: str = ""
+    settings: dict[str, str] = {}
+    prompt: str = ""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +63,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     `ended_by` is exit, timeout, cancelled, hangup or launch_failed; one of `exit_code` and `signal`
     is set whenever the agent ran; `size` is the bytes of `terminal.log`; `answer_text` is what the
-    agent wrote to its output file (its first MiB).
+    agent wrote to its output file (its first MiB). `native_session` is the id by which a structured
+    agent can resume the conversation.
     """
 
     ended_by: str
@@ -68,6 +75,18 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     message: str = ""
     answer_text: str = ""
+    native_session: str = ""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What a structured agent does now (`state.json`): `state` is one of `orch.agents.stream`,
+    `question` is what it waits to be told, `used` are its tokens so far (`stream.TokensUsed`)."""
+
+    state: str
+    native_session: str = ""
+    model: str = ""
+    question: dict[str, Any] | None = None
+    used: dict[str, Any] | None = None
 
 
 def prepare(launch: Launch) -> None:
@@ -104,6 +123,11 @@ def read_result(folder: Path | str) -> Result | None:
     if found is None:
         raise Unknown(f"{folder / EXIT} is there, but {RESULT} is not")
     return found
+
+
+def read_state(folder: Path | str) -> State | None:
+    """What the structured agent in `folder` does; None when nothing is known. Raises `Unknown`."""
+    return _read(Path(folder) / STATE, State)
 
 
 def _read(path: Path, kind: type[S]) -> S | None:

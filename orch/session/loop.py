@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orch.session.launch import Launch
+    from orch.session.program import Program
+    from orch.session.structured_talk import Talk
 
 READS = 16
 """Reads of the agent's output before anything else gets its turn."""
@@ -52,12 +54,11 @@ class Session:
     def run(self) -> None:
         """Run the agent to its end and write down how it went."""
         try:
-            self.program = start(self.launch, *self.size)
+            self.program = self._start()
         except LaunchFailed as problem:
             self._launch_failed(str(problem))
             return
-        kind = Typist if self.terminal else Lines
-        self.typist = kind(lambda text: objections.objection(self.program, self.terminal, text))
+        self.typist = self._front()
         self.ending = Ending(self.program, self.launch.run)
         limit = self.launch.timeout_seconds
         self.deadline = time.monotonic() + limit if limit > 0 else None
@@ -66,6 +67,45 @@ class Session:
         while not (self.ending.clear and self.drained):
             self._turn()
         self._finish()
+
+    # ---- what differs from protocol to protocol ------------------------------------------------
+
+    def _start(self) -> Program:
+        """Start the agent; raises `LaunchFailed`."""
+        return start(self.launch, *self.size)
+
+    def _front(self) -> Typist | Lines | Talk:
+        """Whatever brings text to the agent."""
+        kind = Typist if self.terminal else Lines
+        return kind(lambda text: objections.objection(self.program, self.terminal, text))
+
+    def _progress(self) -> int:
+        """Grows with what is read of the agent's output."""
+        return self.record.size
+
+    def _interrupt(self) -> None:
+        """Stop what the agent does now."""
+        if not self.program.ended:
+            self.program.send(signal.SIGINT)
+
+    def _also(self) -> list[int]:
+        """More files to watch for something to read."""
+        return []
+
+    def _came(self, ready: list[Any]) -> None:
+        """Read those of them that have something."""
+
+    def _asked(
+        self,
+        request: dict[str, Any],  # noqa: ARG002 - structured sessions need it
+        answer: Callable[[dict[str, Any]], None],  # noqa: ARG002
+    ) -> bool:
+        """Answer a request that only this protocol knows; false when it does not."""
+        return False
+
+    def _result(self) -> dict[str, Any]:
+        """What only this protocol can tell of the end."""
+        return {"answer_text": order.answer(self.launch.output_file)}
 
     # ---- one turn of the loop ----------------------------------------------------------------
 
@@ -79,24 +119,26 @@ class Session:
         writable: list[Any] = [peer for peer in peers if peer.out]
         if control:
             readable.append(control.door)
-        if not self._held() and not self.silent:
-            readable.append(self.program.master)
+        if not self._held():
+            readable += [] if self.silent else [self.program.output]
+            readable += self._also()
         if self.pane.keyboard and not self.pane.dead and len(self.typist.out) < KEYS:
             readable.append(0)
         if self.pane.backlog:
             writable.append(1)
         if self.typist.out and not self.program.ended:
-            writable.append(self.program.master)
+            writable.append(self.program.input)
         ready, free, _ = select.select(readable, writable, [], wait)
         if self.wake in ready:
             self._signals()
-        if self.program.master in ready:
+        if self.program.output in ready:
             self._output()
+        self._came(ready)
         if 1 in free:
             self.pane.flush()
         if 0 in ready:
             self._keyboard()
-        if self.program.master in free:
+        if self.program.input in free:
             self.typist.wrote(self.program.write(bytes(self.typist.out[:KEYS])))
         if control:
             self._requests(control, ready, free)
@@ -151,9 +193,9 @@ class Session:
             self.pane.dead = True
             self.pane.backlog.clear()
         if not self._held() and not self.silent:
-            before = self.record.size
+            before = self._progress()
             self._output()
-            self.drained = self.silent or self.record.size == before
+            self.drained = self.silent or self._progress() == before
         else:
             self.drained = self.silent and not self.record.waiting
 
@@ -170,8 +212,8 @@ class Session:
                 self.ending.begin("hangup", "the pane was closed", now)
             if signal.SIGTERM in numbers:
                 self.ending.begin("cancelled", "the session process was told to end", now)
-            if signal.SIGINT in numbers and not self.program.ended:
-                self.program.send(signal.SIGINT)
+            if signal.SIGINT in numbers:
+                self._interrupt()
             if signal.SIGWINCH in numbers:
                 self._resize(self.pane.size())
 
@@ -214,11 +256,12 @@ class Session:
         if kind == "stop":
             self.ending.begin("cancelled", str(request.get("reason") or "stopped")[:500], now)
         elif kind == "interrupt":
-            if not self.program.ended:
-                self.program.send(signal.SIGINT)
+            self._interrupt()
         elif kind == "resize":
             self._resize(_size(request))
         elif kind != "status":
+            if self._asked(request, answer):
+                return
             answer({"error": f"unknown request {kind[:40]!r}"})
             return
         answer(self._status())
@@ -283,7 +326,7 @@ class Session:
                         "ended_at": time.time(),
                         "size": self.record.size,
                         "message": message,
-                        "answer_text": order.answer(self.launch.output_file),
+                        **self._result(),
                     },
                 )
             except OSError:

@@ -60,11 +60,11 @@ def read(folder: str) -> Launch:
 
 def finish(folder: str, result: dict[str, Any]) -> None:
     """Write `result.json`, then `exit.txt`, each whole and lasting. Raises `OSError`."""
-    _replace(f"{folder}/result.json", json.dumps(result, indent=1).encode())
+    replace(f"{folder}/result.json", json.dumps(result, indent=1).encode())
     code = result["exit_code"]
     if code is None:
         code = 128 + result["signal"] if result["signal"] else 1
-    _replace(f"{folder}/exit.txt", f"{code} {result['ended_by']}\n".encode())
+    replace(f"{folder}/exit.txt", f"{code} {result['ended_by']}\n".encode())
 
 
 def answer(path: str) -> str:
@@ -87,10 +87,12 @@ def started() -> float:
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
-def _replace(path: str, data: bytes) -> None:
+def replace(path: str, data: bytes, lasting: bool = True) -> None:
+    """Write a file whole: a reader sees the old or the new one. Raises `OSError`."""
     fresh = f"{path}.new"
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        if lasting:
+            os.fsync(file.fileno())
     os.replace(fresh, path)

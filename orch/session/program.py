@@ -28,11 +28,12 @@ class LaunchFailed(Exception):
 
 
 class Program:
-    """A running agent. `master` is our end of its terminal, non-blocking."""
+    """A running agent. `master` is our end of its terminal, non-blocking; `output` and `input` are
+    what is to be watched for its output and for room for its input."""
 
     def __init__(self, pid: int, master: int, slave: int) -> None:
         self.pid = pid
-        self.master = master
+        self.master = self.output = self.input = master
         self.slave = slave
         self.code: int | None = None
         self.signal: int | None = None
@@ -94,13 +95,22 @@ class Program:
 
 def start(order: Launch, columns: int, rows: int) -> Program:
     """Start the agent on a new terminal of that size. Raises `LaunchFailed`."""
+    return Program(*launch(order, columns, rows, ()))
+
+
+def launch(
+    order: Launch, columns: int, rows: int, standard: tuple[int, ...]
+) -> tuple[int, int, int]:
+    """Start the agent on a new terminal of that size, which becomes its standard files too unless
+    `standard` names others. Returns its pid and both ends of the terminal; raises `LaunchFailed`.
+    """
     master, slave = os.openpty()
     _prepare(slave, plain=order.protocol != "terminal")
     termios.tcsetwinsize(slave, (rows, columns))
     told, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(order, slave, tell)
+        _become(order, slave, tell, standard or (slave, slave, slave))
     os.close(tell)
     with open(told, "rb") as pipe:
         problem = pipe.read()
@@ -110,7 +120,7 @@ def start(order: Launch, columns: int, rows: int) -> Program:
         os.close(slave)
         raise LaunchFailed(problem.decode("utf-8", "replace"))
     os.set_blocking(master, False)
-    return Program(pid, master, slave)
+    return pid, master, slave
 
 
 def environment(order: Launch) -> dict[str, str]:
@@ -132,7 +142,7 @@ def _prepare(slave: int, plain: bool) -> None:
     termios.tcsetattr(slave, termios.TCSANOW, modes)
 
 
-def _become(order: Launch, slave: int, tell: int) -> None:
+def _become(order: Launch, slave: int, tell: int, standard: tuple[int, ...]) -> None:
     """In the child: take the terminal, then become the agent; tell why not, and leave."""
     try:
         signal.set_wakeup_fd(-1)
@@ -140,8 +150,8 @@ def _become(order: Launch, slave: int, tell: int) -> None:
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-        for standard in (0, 1, 2):
-            os.dup2(slave, standard)
+        for place, file in enumerate(standard):
+            os.dup2(file, place)
         problem = _execute(order)
     except BaseException as error:
         problem = str(error)

@@ -73,12 +73,15 @@ class Record:
         self._flush()
         self._note(f"r {time.monotonic() - self._began:.6f} {columns} {rows}\n")
 
-    def tell(self, ended: bool = False) -> None:
-        """Nudge the followers, best effort: a lost nudge is found by their own timers."""
+    def tell(self, ended: bool = False, asking: bool = False) -> None:
+        """Nudge the followers, best effort: a lost nudge is found by their own timers. `asking`
+        says that the agent waits for an answer (`state.json` holds the question)."""
         size = self.size.to_bytes(8, "big")
         note = self._nudge + size + (b"\xa5ended\xc3" if ended else b"\xa5ended\xc2")
+        if asking:
+            note = b"\x84" + note[1:] + b"\xa6asking\xc3"
         self.told = self.size
-        for path in (*self._nudges, *self._endings) if ended else self._nudges:
+        for path in (*self._nudges, *self._endings) if ended or asking else self._nudges:
             try:
                 self._bell.sendto(note, path)
             except OSError:

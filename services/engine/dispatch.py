@@ -6,7 +6,7 @@ import random
 import shutil
 from collections.abc import Iterator
 
-from orch.config.schema import AgentConfig, Config
+from orch.config.schema import BUILT_IN, AgentConfig, Config
 from orch.core import names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
 from orch.core.routing import Field, Routed, choose, next_model
@@ -64,11 +64,12 @@ class Dispatch(Ledger):
     def field(self, config: Config) -> Field:
         """The agents that a project's tasks may go to, and why the others may not. The built-in
         `shell` runs what a task's body says, so it is chosen only when named, or when there is no
-        other agent at all."""
+        other agent at all; a vendor's CLI that is built in, but not installed, is none."""
         cooling = jobs.cooling(self.store, self.now())
         wanted = config.router.agents or tuple(
-            name for name, spec in config.agents.items() if spec.protocol != "shell"
-        )
+            name for name, spec in config.agents.items()
+            if spec.protocol != "shell" and not (name in VENDORS and _not_installed(spec))
+        )  # fmt: skip
         unavailable: dict[str, str] = {}
         for name, spec in config.agents.items():
             if name in config.router.disabled_agents:
@@ -271,6 +272,10 @@ class Dispatch(Ledger):
         )  # fmt: skip
         self.event("attempt_started", task.key, attempt=attempt.n, agent=agent)
         return attempts.get(self.store, attempt.id)
+
+
+VENDORS = frozenset(BUILT_IN["agents"]) - {"shell"}
+"""The vendors' CLIs that every configuration knows."""
 
 
 def _not_installed(spec: AgentConfig) -> str:

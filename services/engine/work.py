@@ -14,13 +14,16 @@ from orch.config.schema import AgentConfig, Config
 from orch.core import prompt
 from orch.errors import Refused, Unknown
 from orch.hosts import Host
-from orch.model import Attempt, ErrorClass, Task, Verdict
+from orch.model import Attempt, Task, Verdict
 from orch.paths import Home, data
-from orch.session.launch import Launch, Result, prepare
+from orch.session.launch import EVENTS, STDERR, Launch, Result, prepare
 from orch.tools import git
 
 TAIL_BYTES = 256 * 1024
-"""How much of the end of `terminal.log` is read for the answer."""
+"""How much of the end of `terminal.log` and `stderr.txt` is read for the answer."""
+
+EVENTS_BYTES = 32 * 1024 * 1024
+"""How much of the end of `events.jsonl` is read for the verdict."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,23 +116,31 @@ def timeout_of(config: Config, agent: AgentConfig | None, complexity: str) -> fl
 def collect(order: Order) -> tuple[Verdict, Result | None]:
     """Read what the run came to. Without a result the session was lost: that is the verdict."""
     result = order.host.finished(order.folder)
-    if result is None:
-        return Verdict(ok=False, error=ErrorClass.LOST, message="the session ended unheard"), None
+    ended = result or Result(ended_by="lost", message="the session ended unheard")
     size = order.host.size(order.folder)
     tail = order.host.read(order.folder, max(0, size - TAIL_BYTES), TAIL_BYTES)
     spec = order.config.agents.get(order.attempt.agent)
     protocol = spec.protocol if spec is not None else "command"
     recorded = agents.Recorded(
         result=agents.Ended(
-            ended_by=result.ended_by,
-            exit_code=result.exit_code,
-            signal=result.signal,
-            message=result.message,
+            ended_by=ended.ended_by,
+            exit_code=ended.exit_code,
+            signal=ended.signal,
+            message=ended.message,
+            ended_at=ended.ended_at,
         ),
         tail=agents.strip_ansi(tail.decode(errors="replace")),
-        output=result.answer_text,
+        output=ended.answer_text,
+        events=tuple(_end(order, EVENTS, EVENTS_BYTES).splitlines()),
+        stderr=_end(order, STDERR, TAIL_BYTES).decode(errors="replace"),
     )
     return agents.verdict(protocol, recorded), result
+
+
+def _end(order: Order, name: str, most: int) -> bytes:
+    """The end of a file of the attempt's folder."""
+    size = order.host.size(order.folder, name)
+    return order.host.read(order.folder, max(0, size - most), most, name) if size else b""
 
 
 def deliver(order: Order, summary: str) -> Delivered:
@@ -179,7 +190,7 @@ def _spec(spec: AgentConfig) -> agents.AgentSpec:
 
 
 def _work(order: Order) -> agents.Work:
-    folder = order.folder
+    folder, allowed = order.folder, order.config.workflow.permissions
     return agents.Work(
         task=order.task.key,
         attempt=order.attempt.n,
@@ -189,6 +200,12 @@ def _work(order: Order) -> agents.Work:
         worktree=order.attempt.worktree,
         model=order.attempt.model,
         run=order.run,
+        permissions=agents.Permissions(
+            mode=allowed.mode,
+            sandbox=allowed.sandbox,
+            allowed_tools=allowed.allowed_tools,
+            disallowed_tools=allowed.disallowed_tools,
+        ),
     )
 
 
@@ -201,7 +218,7 @@ def _launch(order: Order, spec: AgentConfig, plan: agents.Plan) -> Launch:
         run=order.run,
         argv=plan.argv,
         cwd=attempt.worktree,
-        env=agents.environment(dict(os.environ), plan.env),
+        env=agents.environment(dict(os.environ), plan.env, plan.passes),
         folder=str(order.folder),
         socket=str(home.session_socket(attempt.session)),
         fence=attempt.fence,
@@ -212,6 +229,9 @@ def _launch(order: Order, spec: AgentConfig, plan: agents.Plan) -> Launch:
         endings=(str(home.socket("engine", "nudge")),),
         timeout_seconds=timeout_of(order.config, spec, order.task.complexity),
         output_file=plan.env.get("ORCH_OUTPUT_FILE", ""),
+        dialect=plan.dialect,
+        settings=plan.settings,
+        prompt=str(order.folder / plan.prompt) if plan.prompt else "",
     )
 
 

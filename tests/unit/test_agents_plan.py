@@ -82,7 +82,12 @@ def test_the_protocol_of_the_session_follows_from_the_agents():
         ).protocol
         for name in agents.BY_PROTOCOL
     }
-    assert seen == {"command": "command", "shell": "command", "terminal": "terminal"}
+    assert seen == {
+        "claude": "structured",
+        "command": "command",
+        "shell": "command",
+        "terminal": "terminal",
+    }
 
 
 OUTER = {

@@ -31,7 +31,13 @@ def test_an_empty_file_means_the_defaults():
     assert config.workflow.timeout_seconds == 1800
     assert (config.engine.max_parallel, config.engine.tick_interval) == (4, 10)
     assert config.router.mode == "round_robin"
-    assert config.agents == {"shell": AgentConfig(protocol="shell")}
+    assert config.agents == {
+        "claude": AgentConfig(protocol="claude", command=("claude",)),
+        "kimi": AgentConfig(protocol="claude", command=("kimi",)),
+        "minimax": AgentConfig(protocol="claude", command=("minimax",)),
+        "shell": AgentConfig(protocol="shell"),
+    }
+    assert config.workflow.permissions.mode == "autonomous"
 
 
 def test_a_project_overrides_key_by_key_and_leaves_the_rest():

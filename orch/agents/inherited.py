@@ -18,15 +18,20 @@ USUAL = ("/opt/homebrew/bin", "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin",
 """Where programs usually lie: a service's own PATH (launchd, systemd) often lacks them."""
 
 
-def environment(parent: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    parent: Mapping[str, str], additions: Mapping[str, str], passes: tuple[str, ...] = ()
+) -> dict[str, str]:
     """An agent's whole environment: the allowed part of `parent`, then `additions`.
 
-    Values that are no UTF-8 text are left out.
+    `passes` are more names that are allowed, or prefixes with a `*` behind. Values that are no
+    UTF-8 text are left out.
     """
+    names = {one for one in passes if not one.endswith("*")} | PASSED
+    prefixes = ("LC_", *(one[:-1] for one in passes if one.endswith("*")))
     kept = {
         name: value
         for name, value in parent.items()
-        if (name in PASSED or name.startswith("LC_")) and _is_text(value)
+        if (name in names or name.startswith(prefixes)) and _is_text(value)
     }
     home = kept.get("HOME", "")
     folders = [folder for folder in kept.get("PATH", "").split(":") if folder]

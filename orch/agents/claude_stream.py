@@ -1,0 +1,399 @@
+"""claude's machine protocol, stream-json both ways (one JSON object a line), as a conversation.
+
+Measured with claude 2.1.197 (`-p --input-format stream-json --output-format stream-json --verbose
+--replay-user-messages --permission-prompt-tool stdio`). A user line is read before the agent's
+next model request, and then echoed with its `uuid`: that is the acknowledgement. After `result`
+the agent waits for the next line and leaves when its input ends. Permission questions are
+`control_request`s with the subtype `can_use_tool`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+
+from orch.agents import stream
+from orch.agents.stream import (
+    Answered,
+    Asked,
+    Began,
+    Edited,
+    Failed,
+    Finished,
+    Heard,
+    Limited,
+    Noted,
+    Retrying,
+    Said,
+    Step,
+    Thought,
+    TokensUsed,
+    ToolAnswered,
+    ToolCalled,
+    Unknown,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+MOST_CALLS = 1000
+"""Tool calls that are remembered until their answer comes."""
+
+EDITORS = frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"})
+"""Tools whose answer is shown as a diff."""
+
+SILENT = frozenset(
+    {"status", "thinking_tokens", "task_started", "task_progress", "task_notification",
+     "task_updated", "permission_denied", "hook_started", "hook_response", "hook_progress"}
+)  # fmt: skip
+"""`system` messages that say nothing a person needs: what they tell comes otherwise, too."""
+
+NOBODY = "Nobody can be asked here. Decide it yourself, and tell of it in your answer."
+
+
+class ClaudeStream:
+    """See `stream.Conversation`. `settings["permissions"]` is autonomous or supervised;
+    `settings["worktree"]` is the folder that paths are shown relative to."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self.session = ""
+        self.model = ""
+        self.questions: dict[str, Asked] = {}
+        self.used: TokensUsed | None = None
+        self._worktree = settings.get("worktree", "").rstrip("/") + "/"
+        self._supervised = settings.get("permissions") == "supervised"
+        self._inputs: dict[str, dict[str, Any]] = {}
+        self._calls: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._unheard: list[str] = []
+        self._spent = TokensUsed(0, 0)
+        self._counted: set[str] = set()
+        self._begun = self._ended = self._interrupted = False
+        self._orders = 0
+
+    @property
+    def state(self) -> str:
+        """See `Conversation.state`."""
+        if not self._begun:
+            return stream.STARTING
+        if self.questions:
+            return stream.ASKING
+        if not self._ended or self._unheard:
+            return stream.WORKING
+        return stream.WAITING if self._interrupted else stream.DONE
+
+    @property
+    def over(self) -> bool:
+        """See `Conversation.over`."""
+        return self._ended
+
+    # ---- to the agent ------------------------------------------------------------------------
+
+    def begin(self, prompt: str, id: str) -> bytes:  # noqa: A002
+        """See `Conversation.begin`."""
+        return self.steer(prompt, id)
+
+    def steer(self, text: str, id: str) -> bytes:  # noqa: A002
+        """See `Conversation.steer`."""
+        self._unheard.append(id)
+        content = [{"type": "text", "text": text}]
+        message = {"role": "user", "content": content}
+        return _line({"type": "user", "message": message, "uuid": id})
+
+    def interrupt(self) -> bytes:
+        """See `Conversation.interrupt`."""
+        self._interrupted = True
+        self._orders += 1
+        request = {"subtype": "interrupt"}
+        return _line(
+            {"type": "control_request", "request_id": f"orch-{self._orders}", "request": request}
+        )
+
+    def answer(self, question: str, allowed: bool, reason: str) -> bytes:
+        """See `Conversation.answer`."""
+        asked = self.questions.pop(question, None)
+        given = self._inputs.pop(question, {})
+        if asked is None:
+            return b""
+        if not allowed:
+            return _decision(
+                question, {"behavior": "deny", "message": reason or "A person said no."}
+            )
+        if asked.options and reason:
+            questions = given.get("questions")
+            first = questions[0] if isinstance(questions, list) and questions else {}
+            given = {**given, "answers": {str(first.get("question", "")): reason}}
+        return _decision(question, {"behavior": "allow", "updatedInput": given})
+
+    def closing(self) -> bytes:
+        """See `Conversation.closing`: the end of its input is all that claude needs."""
+        return b""
+
+    # ---- from the agent ----------------------------------------------------------------------
+
+    def feed(self, line: bytes) -> tuple[list[Step], bytes]:
+        """See `Conversation.feed`."""
+        if not line.strip():
+            return [], b""
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            return [Unknown("no JSON")], b""
+        if not isinstance(message, dict):
+            return [Unknown(type(message).__name__)], b""
+        try:
+            return self._message(message)
+        except (TypeError, ValueError, AttributeError, KeyError):  # a field of another form
+            return [Unknown(str(message.get("type"))[:40])], b""
+
+    def _message(self, message: dict[str, Any]) -> tuple[list[Step], bytes]:
+        kind = message.get("type")
+        if kind == "control_request":
+            return self._question(message)
+        if kind == "assistant":
+            return self._assistant(message), b""
+        if kind == "user":
+            return self._user(message), b""
+        if kind == "result":
+            return self._result(message), b""
+        if kind == "system":
+            return self._system(message), b""
+        if kind == "rate_limit_event":
+            return _limit(message.get("rate_limit_info") or {}), b""
+        if kind == "control_cancel_request":
+            return self._withdrawn(str(message.get("request_id"))), b""
+        if kind in ("control_response", "stream_event", "keep_alive"):
+            return [], b""
+        return [Unknown(str(kind)[:40])], b""
+
+    def _system(self, message: dict[str, Any]) -> list[Step]:
+        subtype = message.get("subtype")
+        if subtype == "init":
+            self._begun, self._ended = True, False
+            session, self.model = str(message.get("session_id") or ""), str(message.get("model"))
+            known, self.session = self.session, session
+            return [] if known == session else [Began(session, self.model)]
+        if subtype == "api_retry":
+            seconds = float(message.get("retry_delay_ms") or 0) / 1000
+            status = message.get("error_status")
+            reason = f"{message.get('error') or 'error'}{f' ({status})' if status else ''}"
+            return [Retrying(reason, seconds)]
+        if subtype == "compact_boundary":
+            return [Noted("the conversation was compacted")]
+        return [] if subtype in SILENT else [Unknown(f"system/{str(subtype)[:40]}")]
+
+    def _assistant(self, message: dict[str, Any]) -> list[Step]:
+        self._begun, self._ended = True, False
+        body = message["message"]
+        steps: list[Step] = []
+        for block in body.get("content") or ():
+            kind = block.get("type")
+            if kind == "text" and block.get("text"):
+                if not message.get("error"):  # else the result says it
+                    steps.append(Said(block["text"]))
+            elif kind == "thinking" and block.get("thinking"):
+                steps.append(Thought(block["thinking"]))
+            elif kind in ("tool_use", "server_tool_use"):
+                given = block.get("input") if isinstance(block.get("input"), dict) else {}
+                name, call = str(block.get("name")), str(block.get("id"))
+                if len(self._calls) < MOST_CALLS:
+                    self._calls[call] = (name, given)
+                steps.append(ToolCalled(call, name, self._short(summary(name, given))))
+        used = self._count(body)
+        return [*steps, used] if used else steps
+
+    def _count(self, body: dict[str, Any]) -> TokensUsed | None:
+        """What a model request used, once for each: its blocks come as messages of one id."""
+        usage, request = body.get("usage"), str(body.get("id"))
+        if not isinstance(usage, dict) or request in self._counted:
+            return None
+        self._counted.add(request)
+        self.used = (self.used or self._spent).plus(tokens(usage))
+        return self.used
+
+    def _user(self, message: dict[str, Any]) -> list[Step]:
+        content = message["message"].get("content")
+        if message.get("isReplay"):
+            heard = str(message.get("uuid"))
+            if heard in self._unheard:
+                self._unheard.remove(heard)
+                self._ended = self._interrupted = False
+                return [Heard(heard)]
+            return []
+        blocks = content if isinstance(content, list) else ()
+        steps: list[Step] = []
+        for block in blocks:
+            if block.get("type") == "tool_result":
+                steps += self._tool_answered(block, message.get("tool_use_result"))
+        return steps
+
+    def _tool_answered(self, block: dict[str, Any], detail: Any) -> list[Step]:
+        call, failed = str(block.get("tool_use_id")), bool(block.get("is_error"))
+        name, given = self._calls.pop(call, ("", {}))
+        text = plain(block.get("content"))
+        if name in EDITORS and not failed:
+            lines = changes(detail) or intended(given)
+            if lines:
+                path = str(given.get("file_path") or given.get("notebook_path") or "")
+                return [Edited(self._short(path), lines), ToolAnswered(call, "")]
+        return [ToolAnswered(call, text, failed)]
+
+    def _result(self, message: dict[str, Any]) -> list[Step]:
+        self._begun = self._ended = True
+        self.questions.clear()
+        self._inputs.clear()
+        self.session = str(message.get("session_id") or self.session)
+        self.used = total(message, self._spent)
+        self._spent = self.used
+        self._counted.clear()
+        if message.get("is_error") or message.get("subtype") != "success":
+            errors = message.get("errors")
+            said = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
+            if str(message.get("terminal_reason")).startswith("aborted"):
+                return [self.used, Failed("interrupted")]
+            self._interrupted = False
+            return [self.used, Failed(str(message.get("result") or said or "failed"))]
+        self._interrupted = False  # it came too late
+        return [self.used, Finished(str(message.get("result") or ""))]
+
+    def _question(self, message: dict[str, Any]) -> tuple[list[Step], bytes]:
+        request, question = message["request"], str(message["request_id"])
+        if request.get("subtype") != "can_use_tool":
+            error = f"not known here: {request.get('subtype')}"
+            response = {"subtype": "error", "request_id": question, "error": error}
+            return [Unknown("control_request")], _line(
+                {"type": "control_response", "response": response}
+            )
+        given = request.get("input") if isinstance(request.get("input"), dict) else {}
+        name = str(request.get("tool_name"))
+        options = choices(given) if name == "AskUserQuestion" else ()
+        if not self._supervised:
+            if name == "AskUserQuestion":
+                return [], _decision(question, {"behavior": "deny", "message": NOBODY})
+            return [], _decision(question, {"behavior": "allow", "updatedInput": given})
+        asked = Asked(question, name, self._short(summary(name, given)), options)
+        self.questions[question] = asked
+        self._inputs[question] = given
+        return [asked], b""
+
+    def _short(self, text: str) -> str:
+        return text.replace(self._worktree, "") if len(self._worktree) > 1 else text
+
+    def _withdrawn(self, question: str) -> list[Step]:
+        self._inputs.pop(question, None)
+        if self.questions.pop(question, None) is None:
+            return []
+        return [Answered(question, False, "taken back")]
+
+
+def summary(name: str, given: dict[str, Any]) -> str:
+    """In one line, what a tool is called for."""
+    for key in ("command", "file_path", "notebook_path", "pattern", "url", "query", "description"):
+        if isinstance(given.get(key), str) and given[key].strip():
+            found = given[key]
+            break
+    else:
+        questions = given.get("questions")
+        if name == "AskUserQuestion" and isinstance(questions, list) and questions:
+            found = str(questions[0].get("question"))
+        else:
+            found = json.dumps(given, ensure_ascii=False) if given else ""
+    return " ⏎ ".join(line.strip() for line in found.strip().splitlines() if line.strip())[:2000]
+
+
+def choices(given: dict[str, Any]) -> tuple[str, ...]:
+    """The options of a question of the agent."""
+    questions = given.get("questions")
+    first = questions[0] if isinstance(questions, list) and questions else {}
+    return tuple(str(one.get("label")) for one in first.get("options") or ())
+
+
+def plain(content: Any) -> str:
+    """The text of a tool's answer, which is text or a list of blocks."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    return "\n".join(
+        str(b.get("text") or "") if b.get("type") == "text" else f"({b.get('type')})"
+        for b in content
+    )
+
+
+def changes(detail: Any) -> tuple[str, ...]:
+    """The diff that claude gives with the answer of a tool that edits; () without one."""
+    if not isinstance(detail, dict):
+        return ()
+    lines: list[str] = []
+    for hunk in detail.get("structuredPatch") or ():
+        old, new = hunk.get("oldStart", 0), hunk.get("newStart", 0)
+        lines.append(f"@@ -{old},{hunk.get('oldLines', 0)} +{new},{hunk.get('newLines', 0)} @@")
+        lines += [str(line) for line in hunk.get("lines") or ()]
+    if not lines and detail.get("type") == "create":
+        lines = [f"+{line}" for line in str(detail.get("content") or "").splitlines()]
+    return tuple(lines)
+
+
+def intended(given: dict[str, Any]) -> tuple[str, ...]:
+    """The diff as it follows from what the tool was told, for programs that give none."""
+    if isinstance(given.get("content"), str):
+        return tuple(f"+{line}" for line in given["content"].splitlines())
+    several = given.get("edits")
+    edits = several if isinstance(several, list) else [given]
+    lines: list[str] = []
+    for edit in edits:
+        old, new = edit.get("old_string"), edit.get("new_string")
+        if isinstance(old, str) and isinstance(new, str):
+            diff = difflib.ndiff(old.splitlines()[:500], new.splitlines()[:500])
+            lines += [f"{line[0]}{line[2:]}" for line in diff if line[0] in "+- "]
+    return tuple(lines)
+
+
+def tokens(usage: dict[str, Any]) -> TokensUsed:
+    """The tokens of a `usage` object (Anthropic's Messages API)."""
+    return TokensUsed(
+        input=_count(usage, "input_tokens", "inputTokens"),
+        output=_count(usage, "output_tokens", "outputTokens"),
+        cache_read=_count(usage, "cache_read_input_tokens", "cacheReadInputTokens"),
+        cache_write=_count(usage, "cache_creation_input_tokens", "cacheCreationInputTokens"),
+    )
+
+
+def total(result: dict[str, Any], before: TokensUsed) -> TokensUsed:
+    """What the run used up to this `result`: `modelUsage` and `total_cost_usd` count the whole
+    process, all models; `usage`, where there is nothing else, counts the turn alone."""
+    usd = result.get("total_cost_usd")
+    usd = float(usd) if isinstance(usd, int | float) else before.usd
+    models = result.get("modelUsage")
+    if isinstance(models, dict) and models:
+        counted = TokensUsed(0, 0)
+        for one in models.values():
+            counted = counted.plus(tokens(one))
+    else:
+        counted = before.plus(tokens(result.get("usage") or {}))
+    return counted._replace(usd=usd)
+
+
+def _count(usage: dict[str, Any], *names: str) -> int:
+    for name in names:
+        if isinstance(usage.get(name), int):
+            return int(usage[name])
+    return 0
+
+
+def _limit(info: dict[str, Any]) -> list[Step]:
+    if info.get("status") != "rejected":
+        return []
+    until = info.get("resetsAt")
+    reason = f"the {str(info.get('rateLimitType') or 'usage').replace('_', ' ')} limit is reached"
+    return [Limited(reason, float(until) if isinstance(until, int | float) else None)]
+
+
+def _decision(question: str, response: dict[str, Any]) -> bytes:
+    inner = {"subtype": "success", "request_id": question, "response": response}
+    return _line({"type": "control_response", "response": inner})
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"

@@ -1,0 +1,53 @@
+"""What a recorded run of a vendor's CLI came to, by the CLI's name."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import Protocol
+
+from orch.agents import claude_run, codex_run, gemini_run, opencode_run, qwen_run
+from orch.agents.contract import Recorded
+from orch.model import Verdict
+
+
+class Reader(Protocol):
+    """How the run of one CLI is read: see `claude_run.verdict`."""
+
+    def __call__(
+        self,
+        out: bytes,
+        err: bytes,
+        code: int | None,
+        signal: int | None = None,
+        *,
+        now: float,
+        zone: tzinfo = ...,
+        ended_by: str = "exit",
+        message: str = "",
+    ) -> Verdict:
+        """The verdict; never raises, whatever stands in `out` and `err`."""
+
+
+READERS: dict[str, Reader] = {
+    "claude": claude_run.verdict,
+    "codex": codex_run.verdict,
+    "gemini": gemini_run.verdict,
+    "opencode": opencode_run.verdict,
+    "qwen": qwen_run.verdict,
+}
+"""The CLIs whose output is understood, in their one-shot and their streaming forms."""
+
+
+def judge(cli: str, recorded: Recorded, zone: tzinfo) -> Verdict:
+    """The verdict on a session in which this CLI wrote `recorded.events`."""
+    ended = recorded.result
+    return READERS[cli](
+        b"\n".join(recorded.events),
+        recorded.stderr.encode("utf-8", "replace"),
+        ended.exit_code,
+        ended.signal,
+        now=ended.ended_at,
+        zone=zone,
+        ended_by=ended.ended_by,
+        message=ended.message,
+    )

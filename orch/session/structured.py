@@ -1,0 +1,172 @@
+"""Sessions of agents that speak a machine protocol: their messages are kept, and shown as text."""
+
+
+# Without pathlib: to import it would cost more than the rest of the start.
+# ruff: noqa: PTH123
+
+from __future__ import annotations
+
+import time
+
+from orch.agents import render, stream
+from orch.session import loop
+from orch.session.loop import Session
+from orch.session.program import LaunchFailed
+from orch.session.structured_files import StateFile, Tape
+from orch.session.structured_program import Piped, start
+from orch.session.structured_talk import LINGER, Talk, now_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from orch.session.launch import Launch
+
+MOST_ERRORS = 16 << 20
+"""Bytes of stderr that are kept."""
+MOST_SHOWN = 20
+"""Lines of what came on stderr at once that are shown."""
+MOST_REASON = 10_000
+"""Characters of a reason that are told to the agent."""
+
+
+class StructuredSession(Session):
+    """One attempt of an agent on pipes. What it says is appended to `events.jsonl` (and what it is
+    told, as `{"orch_sent": …}`), its stderr to `stderr.txt`, and the text of both to the pane."""
+
+    program: Piped
+
+    def __init__(self, launch: Launch) -> None:
+        super().__init__(launch)
+        self.events = Tape(f"{launch.folder}/events.jsonl")
+        self.errors = Tape(f"{launch.folder}/stderr.txt", MOST_ERRORS)
+        self.state = StateFile(launch.folder)
+        self.taken = 0
+        self.native_session = ""
+        self.left_at: float | None = None
+
+    def _start(self) -> Piped:
+        try:
+            with open(self.launch.prompt, encoding="utf-8", errors="replace") as file:
+                self.prompt = file.read()
+            self.conversation = stream.conversation(self.launch.dialect, self.launch.settings)
+        except (OSError, ValueError) as problem:
+            raise LaunchFailed(f"cannot talk with the agent: {problem}") from problem
+        return start(self.launch, *self.size)
+
+    def _front(self) -> Talk:
+        self.talk = Talk(self.conversation, self._show, self.events.add)
+        self.talk.begin(self.prompt, time.monotonic())
+        self._tell_state()
+        return self.talk
+
+    # ---- output ------------------------------------------------------------------------------
+
+    def _output(self) -> None:
+        for _ in range(loop.READS):
+            data = self.program.read()
+            if data is None:
+                self.silent = True
+            if not data:
+                break
+            self.taken += len(data)
+            self.talk.saw(data, time.monotonic())
+            if self._held():
+                break
+        self._tell_state()
+
+    def _progress(self) -> int:
+        return self.taken
+
+    def _held(self) -> bool:
+        return super()._held() or bool(self.events.waiting)
+
+    def _also(self) -> list[int]:
+        return [self.program.errors] if self.program.errors >= 0 else []
+
+    def _came(self, ready: list[Any]) -> None:
+        if self.program.errors in ready:
+            self._read_errors()
+
+    def _read_errors(self) -> None:
+        while data := self.program.read_errors():
+            self.errors.add(data)
+            lines = render.clean(data.decode("utf-8", "replace")).splitlines()
+            shown = [render.cut(line) for line in lines if line.strip()][:MOST_SHOWN]
+            self._show("".join(f"{render.DIM}! {line}{render.OFF}\n" for line in shown))
+            if self._held():
+                break
+
+    def _drain(self, now: float) -> None:
+        self._read_errors()
+        super()._drain(now)
+
+    def _show(self, text: str) -> None:
+        """Text of the session, to the record and the pane."""
+        if text:
+            data = text.encode("utf-8", "replace")
+            self.record.add(data)
+            self.pane.show(data)
+            self.record.tell(asking=bool(self.conversation.questions))
+
+    def _tell_state(self) -> None:
+        self.native_session = self.conversation.session
+        if self.state.write(now_of(self.conversation)):
+            self.record.tell(asking=bool(self.conversation.questions))
+
+    def _keyboard(self) -> None:
+        super()._keyboard()
+        self._tell_state()
+
+    # ---- the clock ---------------------------------------------------------------------------
+
+    def _due(self) -> float | None:
+        wait = super()._due()
+        times = [] if wait is None else [wait]
+        now = time.monotonic()
+        if self.talk.closing and not self.talk.out and not self.program.ended:
+            if self.left_at is None:
+                self.left_at = now
+                self.program.hang_up()
+            if now >= self.left_at + LINGER:
+                self.ending.begin("exit", stream.LINGERED, now)
+            times.append(max(0.5, self.left_at + LINGER - now))
+        if self.events.waiting or self.errors.waiting:
+            self.events.retry()
+            self.errors.retry()
+            times.append(loop.DISK_PAUSE)
+        return min(times) if times else None
+
+    # ---- requests ----------------------------------------------------------------------------
+
+    def _interrupt(self) -> None:
+        if self.program.ended:
+            return
+        if self.conversation.state == stream.STARTING:
+            super()._interrupt()  # it does not listen yet
+        else:
+            self.talk.interrupt()
+
+    def _asked(self, request: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> bool:
+        if request["type"] not in ("approve", "deny"):
+            return False
+        if self.program.ended or self.ending.by:
+            answer({"state": "refused", "reason": "the session is ending"})
+            return True
+        question, reason = str(request.get("question") or ""), str(request.get("reason") or "")
+        state, why = self.talk.decide(question, request["type"] == "approve", reason[:MOST_REASON])
+        self._tell_state()
+        answer({"state": state, "reason": why})
+        return True
+
+    def _status(self) -> dict[str, Any]:
+        held = self.record.problem or self.events.problem
+        return {**super()._status(), "held": held, **now_of(self.conversation)}
+
+    # ---- the end -----------------------------------------------------------------------------
+
+    def _result(self) -> dict[str, Any]:
+        self.events.close()
+        self.errors.close()
+        return {**super()._result(), "native_session": self.native_session}

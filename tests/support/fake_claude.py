@@ -1,0 +1,144 @@
+"""A program that speaks claude's stream-json as a script says, for tests without claude.
+
+`fake_claude.py SCRIPT`: a JSON list of actions, done in order:
+["hear"] waits for a text and echoes it; ["say", text]; ["tool", name, input, output];
+["ask", tool, input] asks for permission, waits, and says what came; ["result", text];
+["fail", text]; ["interruptible"] waits for an interrupt; ["raw", text, times]; ["bytes", hex];
+["err", text]; ["spawn", command] leaves a process behind; ["eof"] waits for the end of its
+input; ["hang"]; ["exit", code].
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SESSION = "5e551011-0000-4000-8000-000000000001"
+USAGE = {"input_tokens": 10, "cache_read_input_tokens": 20, "output_tokens": 1}
+
+
+class Fake:
+    """The program; `heard` holds lines that came while it waited for others."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.number = 0
+        self.turns = 0
+        self.open = False
+
+    def tell(self, **message: Any) -> None:
+        """Print a message."""
+        sys.stdout.write(json.dumps({**message, "session_id": SESSION}) + "\n")
+        sys.stdout.flush()
+
+    def line(self) -> dict[str, Any]:
+        """The next message of whoever started us; leaves at the end of the input."""
+        line = sys.stdin.readline()
+        if not line:
+            sys.exit(0)
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def until(self, kind: str) -> dict[str, Any]:
+        """The next message of a kind; others wait."""
+        for n, message in enumerate(self.heard):
+            if message["type"] == kind:
+                return self.heard.pop(n)
+        while (message := self.line())["type"] != kind:
+            self.heard.append(message)
+        return message
+
+    def hear(self) -> None:
+        message = self.until("user")
+        if not self.open:
+            self.tell(type="system", subtype="init", model="fake-1")
+            self.open = True
+        self.tell(**message, isReplay=True)
+
+    def say(self, text: str) -> None:
+        self.number += 1
+        content = [{"type": "text", "text": text}]
+        self.tell(type="assistant", message={"id": f"m{self.number}", "content": content,
+                                             "usage": USAGE})  # fmt: skip
+
+    def tool(self, name: str, given: dict[str, Any], output: str) -> None:
+        self.number += 1
+        call = f"t{self.number}"
+        block = {"type": "tool_use", "id": call, "name": name, "input": given}
+        self.tell(type="assistant", message={"id": f"m{self.number}", "content": [block],
+                                             "usage": USAGE})  # fmt: skip
+        answer = {"type": "tool_result", "tool_use_id": call, "content": output}
+        self.tell(type="user", message={"role": "user", "content": [answer]})
+
+    def ask(self, tool: str, given: dict[str, Any]) -> None:
+        self.number += 1
+        request = {"subtype": "can_use_tool", "tool_name": tool, "input": given,
+                   "tool_use_id": f"t{self.number}"}  # fmt: skip
+        self.tell(type="control_request", request_id=f"q{self.number}", request=request)
+        said = self.until("control_response")["response"]["response"]
+        self.say(json.dumps(said, sort_keys=True))
+
+    def interruptible(self) -> None:
+        asked = self.until("control_request")
+        response = {"subtype": "success", "request_id": asked["request_id"]}
+        self.tell(type="control_response", response=response)
+        self._ended(subtype="error_during_execution", is_error=True,
+                    terminal_reason="aborted_tools", errors=["stopped"])  # fmt: skip
+
+    def result(self, text: str) -> None:
+        self._ended(subtype="success", is_error=False, result=text)
+
+    def fail(self, text: str) -> None:
+        self._ended(subtype="success", is_error=True, result=text, api_error_status=529)
+
+    def _ended(self, **more: Any) -> None:
+        self.turns += 1
+        self.open = False
+        models = {"fake-1": {"inputTokens": 10 * self.turns, "outputTokens": 5 * self.turns,
+                             "cacheReadInputTokens": 20 * self.turns}}  # fmt: skip
+        self.tell(type="result", usage=USAGE, modelUsage=models, total_cost_usd=0.5 * self.turns,
+                  permission_denials=[], **more)  # fmt: skip
+
+    def raw(self, text: str, times: int = 1) -> None:
+        sys.stdout.write(text * times)
+        sys.stdout.flush()
+
+    def bytes(self, digits: str) -> None:
+        sys.stdout.buffer.write(bytes.fromhex(digits))
+        sys.stdout.buffer.flush()
+
+    def err(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    def spawn(self, command: str) -> None:
+        subprocess.Popen(["sh", "-c", command], stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def eof(self) -> None:
+        while True:
+            self.heard.append(self.line())
+
+    def hang(self) -> None:
+        signal.pause()
+
+    def exit(self, code: int) -> None:
+        sys.exit(code)
+
+
+def interrupted(*_: Any) -> None:
+    """As claude does at SIGINT: one last result, if it works."""
+    if fake.open:
+        fake._ended(
+            subtype="error_during_execution", is_error=True, terminal_reason="aborted_tools"
+        )
+    sys.exit(1)
+
+
+fake = Fake()
+signal.signal(signal.SIGINT, interrupted)
+for action, *arguments in json.loads(Path(sys.argv[1]).read_text()):
+    getattr(fake, action)(*arguments)
