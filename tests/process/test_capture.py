@@ -20,16 +20,23 @@ def at() -> Iterator[Stage]:
 
 
 class Ear:
-    """What a subscriber heard, put together by offset; a gap or a repeat is an error."""
+    """What a subscriber heard, put together by offset; a gap or a repeat is an error.
+
+    It is made once it hears: what is published before a subscription takes effect is lost.
+    """
 
     def __init__(self, at: Stage) -> None:
         self.bell = at.client.subscribe(OutputSeen)
+        at.open("tuning")
+        at.wait_for(lambda: at.write("tuning", b".") or self.bell.poll(0.1), "the ear hears")
         self.heard: dict[tuple[str, int], bytes] = {}
         self.events: list[OutputSeen] = []
 
     def listen(self, seconds: float = 0.05) -> None:
         for event in self.bell.poll(seconds):
             assert isinstance(event, OutputSeen)
+            if event.session == "tuning":
+                continue
             self.events.append(event)
             key = event.session, event.attempt
             known = self.heard.setdefault(key, b"")
