@@ -290,3 +290,12 @@ def test_a_run_that_had_begun_was_not_launched_wrongly():
     err = "error: unknown option '--x'"
     assert judged("claude", INIT, code=1, err=err).error == "agent_crashed"
     assert judged("claude", code=1, err=err).error == "launch_failed"
+
+
+def test_opencode_that_retries_without_money_until_the_time_limit_has_a_billing_failure():
+    told = "You exceeded your current quota, please check your plan"
+    status = {"type": "retry", "message": told, "next": NOW * 1000}
+    event = {"type": "session.status", "properties": {"sessionID": "s", "status": status}}
+    log = f'timestamp=2026-11-22T10:41:49.500Z level=ERROR x error.error="AI_X: {told}"'
+    assert judged("opencode", event, code=None, ended_by="timeout").error == "billing"
+    assert judged("opencode", part("step_start"), code=124, err=log).error == "billing"
