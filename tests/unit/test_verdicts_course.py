@@ -299,3 +299,10 @@ def test_opencode_that_retries_without_money_until_the_time_limit_has_a_billing_
     log = f'timestamp=2026-11-22T10:41:49.500Z level=ERROR x error.error="AI_X: {told}"'
     assert judged("opencode", event, code=None, ended_by="timeout").error == "billing"
     assert judged("opencode", part("step_start"), code=124, err=log).error == "billing"
+
+
+def test_claude_that_ends_between_its_last_retry_and_its_result_failed_for_what_it_retried():
+    retry = {"type": "system", "subtype": "api_retry", "error_status": 529, "error": "overloaded"}
+    told = {"type": "assistant", "message": {"model": "<synthetic>"}, "error": "server_error"}
+    assert judged("claude", INIT, retry, told, code=1).error == "overloaded"
+    assert judged("claude", INIT, retry, SAYS, code=1).error == "agent_crashed"
