@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orch.agents.claude import Claude
+from orch.agents.codex import Codex
 from orch.agents.command import Command
 from orch.agents.contract import Agent, AgentSpec, Ended, Permissions, Plan, Recorded, Work
 from orch.agents.inherited import environment
@@ -30,6 +31,7 @@ __all__ = [
 
 BY_PROTOCOL: dict[str, Agent] = {
     "claude": Claude(),
+    "codex": Codex(),
     "command": Command(),
     "shell": Shell(),
     "terminal": Terminal(),

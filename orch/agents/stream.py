@@ -208,4 +208,8 @@ def conversation(dialect: str, settings: Mapping[str, str]) -> Conversation:
         from orch.agents.claude_stream import ClaudeStream  # noqa: PLC0415 - only what is spoken
 
         return ClaudeStream(settings)
+    if dialect == "codex":
+        from orch.agents.codex_stream import CodexStream  # noqa: PLC0415 - only what is spoken
+
+        return CodexStream(settings)
     raise ValueError(f"unknown dialect {dialect!r}")

@@ -119,7 +119,7 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced."""
 
     command: Words = ()
-    protocol: Literal["claude", "command", "shell", "terminal"] = "command"
+    protocol: Literal["claude", "codex", "command", "shell", "terminal"] = "command"
     env: dict[VariableName, Hidden] = {}
     models: tuple[str, ...] = ()
     limits: AgentLimits = AgentLimits()
@@ -197,6 +197,7 @@ class Config(Section, frozen=True, kw_only=True):
 BUILT_IN: dict[str, Any] = {
     "agents": {
         "claude": {"protocol": "claude", "command": ["claude"]},
+        "codex": {"protocol": "codex", "command": ["codex"]},
         "kimi": {"protocol": "claude", "command": ["kimi"]},
         "minimax": {"protocol": "claude", "command": ["minimax"]},
         "shell": {"protocol": "shell"},
@@ -258,7 +259,7 @@ LATER = frozenset(
 
 LATER_VALUES: dict[str, frozenset[object]] = {
     "router.mode": frozenset({"llm", "weighted"}),
-    "agents.*.protocol": frozenset({"codex", "opencode"}),
+    "agents.*.protocol": frozenset({"opencode"}),
     "jobs[].type": frozenset({"bash", "self-review"}),
     "jobs[].external": frozenset({True}),
 }

@@ -84,6 +84,7 @@ def test_the_protocol_of_the_session_follows_from_the_agents():
     }
     assert seen == {
         "claude": "structured",
+        "codex": "structured",
         "command": "command",
         "shell": "command",
         "terminal": "terminal",

@@ -53,8 +53,8 @@ WRONG = [
     ),
     ("router:\n  mode: llm\n", "2: router.mode: this version of orch does not have llm yet"),
     (
-        "agents:\n  x:\n    protocol: codex\n    command: [c]\n",
-        "3: agents.x.protocol: this version of orch does not have codex yet",
+        "agents:\n  x:\n    protocol: opencode\n    command: [c]\n",
+        "3: agents.x.protocol: this version of orch does not have opencode yet",
     ),
     ("webhook: {port: 1}\n", "1: webhook: this version of orch does not have it yet"),
     (
