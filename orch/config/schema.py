@@ -119,7 +119,7 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced."""
 
     command: Words = ()
-    protocol: Literal["claude", "codex", "command", "shell", "terminal"] = "command"
+    protocol: Literal["claude", "codex", "command", "opencode", "shell", "terminal"] = "command"
     env: dict[VariableName, Hidden] = {}
     models: tuple[str, ...] = ()
     limits: AgentLimits = AgentLimits()
@@ -200,6 +200,7 @@ BUILT_IN: dict[str, Any] = {
         "codex": {"protocol": "codex", "command": ["codex"]},
         "kimi": {"protocol": "claude", "command": ["kimi"]},
         "minimax": {"protocol": "claude", "command": ["minimax"]},
+        "opencode": {"protocol": "opencode", "command": ["opencode"]},
         "shell": {"protocol": "shell"},
     }
 }
@@ -259,7 +260,6 @@ LATER = frozenset(
 
 LATER_VALUES: dict[str, frozenset[object]] = {
     "router.mode": frozenset({"llm", "weighted"}),
-    "agents.*.protocol": frozenset({"opencode"}),
     "jobs[].type": frozenset({"bash", "self-review"}),
     "jobs[].external": frozenset({True}),
 }

@@ -78,7 +78,7 @@ def test_the_protocol_of_the_session_follows_from_the_agents():
     body = "```sh\ntrue\n```"
     seen = {
         name: agents.plan(
-            "x", agents.AgentSpec(protocol=name, command=command), work(body=body)
+            "x", agents.AgentSpec(protocol=name, command=command), work(body=body, model="p/m1")
         ).protocol
         for name in agents.BY_PROTOCOL
     }
@@ -86,6 +86,7 @@ def test_the_protocol_of_the_session_follows_from_the_agents():
         "claude": "structured",
         "codex": "structured",
         "command": "command",
+        "opencode": "structured",
         "shell": "command",
         "terminal": "terminal",
     }
