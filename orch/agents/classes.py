@@ -16,8 +16,8 @@ E = ErrorClass
 LIMITS = frozenset({E.USAGE_LIMIT, E.RATE_LIMIT, E.OVERLOADED, E.BILLING})
 """Classes for which a stated reset time means something."""
 
-TRANSIENT = frozenset({E.USAGE_LIMIT, E.RATE_LIMIT, E.OVERLOADED, E.NETWORK, E.CONTEXT_OVERFLOW})
-"""What a CLI goes on trying at until somebody ends it: its cause, not the ending, is the class."""
+RETRIED = LIMITS | {E.NETWORK, E.CONTEXT_OVERFLOW}
+"""What CLIs go on trying at until somebody ends them: the cause, not that end, is the class."""
 
 SPECIFIC = frozenset({E.USAGE_LIMIT, E.BILLING, E.MODEL_UNAVAILABLE, E.CONTEXT_OVERFLOW})
 """Classes that hide behind a more general HTTP status."""

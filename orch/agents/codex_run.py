@@ -120,7 +120,7 @@ class Run:
     def __init__(self, now: float, before: Usage) -> None:
         self.now = now
         self.before = before
-        self.started = self.finished = False
+        self.started = self.turned = self.finished = False
         self.session = ""
         self.final = ""
         self.failure: Failure | None = None
@@ -173,17 +173,20 @@ class Run:
 
     def _notice(self, kind: str, params: Event, question: object) -> None:
         """A notification of the app-server, or a question to its client."""
-        self.session = self.session or text(params.get("threadId"))
+        thread = text(params.get("threadId"))
+        self.session = self.session or thread
+        if thread and thread != self.session and question is None:
+            return  # of an agent that it started itself
         if kind == "thread/started":
             self.started = True
-            self.session = text(mapping(params.get("thread")).get("id")) or self.session
+            self.session = self.session or text(mapping(params.get("thread")).get("id"))
         elif kind == "turn/started":
             self._turn_begins()
         elif kind in ("item/started", "item/completed"):
             self._item(mapping(params.get("item")), done=kind == "item/completed")
         elif kind == "thread/tokenUsage/updated":
             sums = mapping(mapping(params.get("tokenUsage")).get("total"))
-            self.usage = judging.usage_of(sums, APP_TOKENS, inclusive=True)
+            self._tokens(judging.usage_of(sums, APP_TOKENS, inclusive=True))
         elif kind == "account/rateLimits/updated":
             self._limits(mapping(params.get("rateLimits")))
         elif kind == "error":
@@ -195,10 +198,17 @@ class Run:
         elif question is not None and kind.endswith("requestApproval"):
             self.asked[str(question)] = text(params.get("command")) or kind.split("/")[1]
 
+    def _tokens(self, usage: Usage) -> None:
+        """The sum of the whole thread; what it says before any turn was used before this run."""
+        if self.turned:
+            self.usage = usage
+        else:
+            self.before = usage
+
     def _reply(self, event: Event) -> None:
         """The app-server's reply to a request; only a refusal before any turn says something."""
         error = mapping(event.get("error"))
-        if error and not self.started:
+        if error and not self.turned:
             self.failure = Failure(E.LAUNCH_FAILED, text(error.get("message")) or "refused")
 
     def _item(self, item: Event, *, done: bool) -> None:
@@ -216,7 +226,7 @@ class Run:
             self.denied.pop(kind, None)
 
     def _turn_begins(self) -> None:
-        self.started, self.finished = True, False
+        self.started, self.turned, self.finished = True, True, False
         self.final, self.failure, self.retrying = "", None, None
 
     def _turn_completed(self, turn: Event) -> None:

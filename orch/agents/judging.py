@@ -9,7 +9,7 @@ from typing import Any
 
 from orch.agents import answer as answers
 from orch.agents import reset_times
-from orch.agents.classes import LIMITS, TRANSIENT, Failure, Words, by_words
+from orch.agents.classes import LIMITS, RETRIED, Failure, Words, by_words
 from orch.agents.lines import Event, count
 from orch.model import Answer, ErrorClass, Usage, Value, Verdict
 
@@ -184,8 +184,8 @@ def _stopped(said: Said, ended: End) -> Failure:
         error = E.MISSING_TOOL if missing and not elsewhere else E.LAUNCH_FAILED
         return Failure(error, message or "the agent could not be started")
     if ended.ended_by == "timeout":
-        cause = said.failure or said.retrying or _told(ended, TRANSIENT)
-        if cause is not None and cause.error in TRANSIENT:
+        cause = said.failure or said.retrying or _told(ended, RETRIED)
+        if cause is not None:
             return cause
         if said.asking:
             waited = f"nobody had answered whether it may use {said.asking}"
@@ -199,7 +199,7 @@ def _stopped(said: Said, ended: End) -> Failure:
 def _unfinished(said: Said, ended: End) -> Failure:
     """The class of a run without a final event: by what stderr says, then by how it ended."""
     if ended.code == TIMED_OUT_CODE:
-        cause = said.retrying or _told(ended, TRANSIENT)
+        cause = said.retrying or _told(ended, RETRIED)
         return cause or Failure(E.TIMEOUT, "ended at a time limit (exit code 124)")
     if ended.signal is not None:
         return _crashed(ended)

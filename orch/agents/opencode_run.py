@@ -20,10 +20,10 @@ LOGGED = re.compile(r'timestamp=(\S+) level=ERROR .*?error\.error="?(?:\w+: )?(.
 FAILED = "model request failed: "
 
 WORDS: Words = (
+    (r"error: no such program", E.MISSING_TOOL),
     (r"!? ?permission requested: .{0,300}; auto-rejecting", E.PERMISSION_DENIED),
     (r"error: session not found|opencode run \[message|error: unknown (arg|opt)", E.LAUNCH_FAILED),
     (r"error: (invalid|no such|not enough|missing) |error: failed to change dir", E.LAUNCH_FAILED),
-    (r"error: no such program", E.MISSING_TOOL),
     (r".{0,20}\b(ProviderModelNotFoundError|model not found)", E.MODEL_UNAVAILABLE),
     *((f"{FAILED}(failed after .{{0,30}} error: )?({words})", error) for words, error in PROVIDERS),
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from orch.agents.claude import Claude
+from orch.agents.codex import Codex
 from orch.agents.command import Command
 from orch.agents.contract import Agent, AgentSpec, Ended, Permissions, Plan, Recorded, Work
 from orch.agents.inherited import environment
+from orch.agents.opencode import Opencode
 from orch.agents.plain import last_line, strip_ansi
 from orch.agents.shell import Shell
 from orch.agents.terminal import Terminal
@@ -30,7 +32,9 @@ __all__ = [
 
 BY_PROTOCOL: dict[str, Agent] = {
     "claude": Claude(),
+    "codex": Codex(),
     "command": Command(),
+    "opencode": Opencode(),
     "shell": Shell(),
     "terminal": Terminal(),
 }

@@ -155,6 +155,10 @@ STARTING, WORKING, ASKING, WAITING, DONE = "starting", "working", "asking", "wai
 left to be read or said, so the agent may be told to leave."""
 
 
+BRIDGE = "orch:http_bridge"
+"""In the argv of a structured agent that is a server on loopback: the program that runs what
+follows and speaks HTTP with it (`orch.session.http_bridge`)."""
+
 LINGERED = "the agent did not leave after its last message"
 """Why a session process ended an agent that had said all."""
 
@@ -208,4 +212,12 @@ def conversation(dialect: str, settings: Mapping[str, str]) -> Conversation:
         from orch.agents.claude_stream import ClaudeStream  # noqa: PLC0415 - only what is spoken
 
         return ClaudeStream(settings)
+    if dialect == "codex":
+        from orch.agents.codex_stream import CodexStream  # noqa: PLC0415 - only what is spoken
+
+        return CodexStream(settings)
+    if dialect == "opencode":
+        from orch.agents.opencode_stream import OpencodeStream  # noqa: PLC0415
+
+        return OpencodeStream(settings)
     raise ValueError(f"unknown dialect {dialect!r}")

@@ -119,7 +119,7 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced."""
 
     command: Words = ()
-    protocol: Literal["claude", "command", "shell", "terminal"] = "command"
+    protocol: Literal["claude", "codex", "command", "opencode", "shell", "terminal"] = "command"
     env: dict[VariableName, Hidden] = {}
     models: tuple[str, ...] = ()
     limits: AgentLimits = AgentLimits()
@@ -197,8 +197,10 @@ class Config(Section, frozen=True, kw_only=True):
 BUILT_IN: dict[str, Any] = {
     "agents": {
         "claude": {"protocol": "claude", "command": ["claude"]},
+        "codex": {"protocol": "codex", "command": ["codex"]},
         "kimi": {"protocol": "claude", "command": ["kimi"]},
         "minimax": {"protocol": "claude", "command": ["minimax"]},
+        "opencode": {"protocol": "opencode", "command": ["opencode"]},
         "shell": {"protocol": "shell"},
     }
 }
@@ -258,7 +260,6 @@ LATER = frozenset(
 
 LATER_VALUES: dict[str, frozenset[object]] = {
     "router.mode": frozenset({"llm"}),
-    "agents.*.protocol": frozenset({"codex", "opencode"}),
     "jobs[].type": frozenset({"bash", "self-review"}),
     "jobs[].external": frozenset({True}),
 }

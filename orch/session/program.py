@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import signal
+import sys
 import termios
 
 from orch.session.marks import signal_group
@@ -123,6 +124,16 @@ def launch(
     return pid, master, slave
 
 
+def arguments(order: Launch) -> list[str]:
+    """The order's argv, with the program that `stream.BRIDGE` stands for in its place."""
+    if order.protocol != "structured":
+        return list(order.argv)
+    from orch.agents.stream import BRIDGE  # noqa: PLC0415 - not for the others
+
+    bridge = (sys.executable, "-I", "-m", "orch.session.http_bridge")
+    return [word for one in order.argv for word in (bridge if one == BRIDGE else (one,))]
+
+
 def environment(order: Launch) -> dict[str, str]:
     """The order's environment, with the mark of the attempt and the pane's kind of terminal."""
     env = {**order.env, "ORCH_RUN": order.run}
@@ -166,9 +177,10 @@ def _execute(order: Launch) -> str:
         os.chdir(order.cwd)
     except OSError as error:
         return f"cannot work in {order.cwd}: {error.strerror}"
-    program = order.argv[0]
+    argv = arguments(order)
+    program = argv[0]
     try:
-        os.execvpe(program, list(order.argv), environment(order))
+        os.execvpe(program, argv, environment(order))
     except OSError as error:
         if error.errno == errno.ENOENT and "/" not in program:
             return f"cannot start {program}: no such program in PATH={order.env.get('PATH', '')}"

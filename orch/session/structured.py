@@ -50,7 +50,8 @@ class StructuredSession(Session):
         try:
             with open(self.launch.prompt, encoding="utf-8", errors="replace") as file:
                 self.prompt = file.read()
-            self.conversation = stream.conversation(self.launch.dialect, self.launch.settings)
+            settings = _read_in(self.launch.settings)
+            self.conversation = stream.conversation(self.launch.dialect, settings)
         except (OSError, ValueError) as problem:
             raise LaunchFailed(f"cannot talk with the agent: {problem}") from problem
         return start(self.launch, *self.size)
@@ -170,3 +171,13 @@ class StructuredSession(Session):
         self.events.close()
         self.errors.close()
         return {**super()._result(), "native_session": self.native_session}
+
+
+def _read_in(settings: dict[str, str]) -> dict[str, str]:
+    """The settings with `system`, the text of what `system_file` names: for agents that are told
+    their system prompt in the conversation. Raises `OSError`."""
+    path = settings.get("system_file")
+    if not path:
+        return settings
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return {**settings, "system": file.read()}

@@ -258,8 +258,9 @@ def test_explain_names_the_file_and_the_line(place):
 
 
 def test_names_of_agents_that_nobody_has_are_a_hint(place):
-    place.config("router: {agents: [shel], fallback_executor: claude}\n")
+    place.config("router: {agents: [shel], fallback_executor: nobody}\n")
     assert load(place.home).hints == (
         "router.agents[0]: there is no agent called shel (did you mean shell?)",
-        "router.fallback_executor: there is no agent called claude (known: shell)",
+        "router.fallback_executor: there is no agent called nobody "
+        "(known: claude, codex, kimi, minimax, opencode, shell)",
     )

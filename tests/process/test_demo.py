@@ -95,4 +95,4 @@ def test_a_demo_with_an_unknown_agent_says_which_there_are(demo):
     process = start(demo, "--agent", "nobody")
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 4
-    assert "there are claude, kimi, minimax, shell" in errors
+    assert "there are claude, codex, kimi, minimax, opencode, shell" in errors

@@ -30,6 +30,13 @@ TOOLS = {
     "/v1/responses": [{"type": "function", "name": "exec_command"}],
     "/v1/chat/completions": [{"type": "function", "function": {"name": "bash"}}],
 }
+LAST = {
+    "/v1/messages": "message_stop",
+    "/v1/responses": "response.completed",
+    "/v1/chat/completions": "[DONE]",
+}
+"""How each protocol's stream ends."""
+
 PATHS = tuple(TOOLS)
 
 
@@ -59,6 +66,7 @@ def test_one_scenario_speaks_all_protocols(server, path):
 
     for word in ("think", "grüße", "true"):
         assert word in stream
+    assert LAST[path] in stream.splitlines()[-2]
     assert json.loads(whole)["usage"] in (
         {**json.loads(whole)["usage"], "input_tokens": 11, "output_tokens": 33},
         {**json.loads(whole)["usage"], "input_tokens": 33, "output_tokens": 33},
@@ -130,11 +138,12 @@ def test_a_client_that_gives_up_is_seen_to_leave(server, step):
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("how, error", [("cut", IncompleteRead), ("reset", ConnectionError)])
+@pytest.mark.parametrize("how, error", [("cut", IncompleteRead), ("reset", ConnectionResetError)])
 def test_a_stream_breaks_in_the_middle(server, path, how, error):
     run = server.play([Broken(how)])
-    with pytest.raises(error):
+    with pytest.raises(error) as failure:
         ask(run, path)
+    assert failure.type is error, "RemoteDisconnected would be an orderly end"
     run.wait_for(lambda seen: seen.requests[0].ended == "broken")
 
 

@@ -27,24 +27,31 @@ USAGE = Usage(fresh=123, cache_read=4567, output=89)
 
 
 class Scene:
-    """An orch whose only agent is the real claude, and a script for its model."""
+    """An orch whose only agent is a real one, and a script for its model."""
 
-    def __init__(self, world: World, stage: Stage, run: Run, permissions: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        world: World,
+        stage: Stage,
+        run: Run,
+        permissions: dict[str, Any],
+        name: str = "claude",
+    ) -> None:
         self.world, self.run = world, run
         self.host = Local(world.home)
-        env = account("claude", world.root / "person", run, retries=1)
-        wrapper = stage.wrapper("claude", world.root)
+        env = account(name, world.root / "person", run, retries=1)
+        wrapper = stage.wrapper(name, world.root)
         agent = {
-            "protocol": "claude",
+            "protocol": name,
             "command": [str(wrapper)],
             "env": {name: value for name, value in env.items() if name != "PATH"},
         }
         workflow = {"permissions": permissions, "timeout_seconds": 120}
         world.configure(f"workflow: {json.dumps(workflow)}\n")
         text = world.home.config.read_text()
-        text = text.replace("agents: [script]", "agents: [claude]")
+        text = text.replace("agents: [script]", f"agents: [{name}]")
         text = text.replace(
-            "agents:\n  script:", f"agents:\n  claude: {json.dumps(agent)}\n  script:"
+            "agents:\n  script:", f"agents:\n  {name}: {json.dumps(agent)}\n  script:"
         )
         world.home.config.write_text(text)
         world.up()

@@ -78,13 +78,15 @@ def test_the_protocol_of_the_session_follows_from_the_agents():
     body = "```sh\ntrue\n```"
     seen = {
         name: agents.plan(
-            "x", agents.AgentSpec(protocol=name, command=command), work(body=body)
+            "x", agents.AgentSpec(protocol=name, command=command), work(body=body, model="p/m1")
         ).protocol
         for name in agents.BY_PROTOCOL
     }
     assert seen == {
         "claude": "structured",
+        "codex": "structured",
         "command": "command",
+        "opencode": "structured",
         "shell": "command",
         "terminal": "terminal",
     }

@@ -52,10 +52,6 @@ WRONG = [
         "(did you mean round_robin?)",
     ),
     ("router:\n  mode: llm\n", "2: router.mode: this version of orch does not have llm yet"),
-    (
-        "agents:\n  x:\n    protocol: codex\n    command: [c]\n",
-        "3: agents.x.protocol: this version of orch does not have codex yet",
-    ),
     ("webhook: {port: 1}\n", "1: webhook: this version of orch does not have it yet"),
     (
         "workflow: {auto_merge: true}\n",

@@ -33,8 +33,10 @@ def test_an_empty_file_means_the_defaults():
     assert config.router.mode == "round_robin"
     assert config.agents == {
         "claude": AgentConfig(protocol="claude", command=("claude",)),
+        "codex": AgentConfig(protocol="codex", command=("codex",)),
         "kimi": AgentConfig(protocol="claude", command=("kimi",)),
         "minimax": AgentConfig(protocol="claude", command=("minimax",)),
+        "opencode": AgentConfig(protocol="opencode", command=("opencode",)),
         "shell": AgentConfig(protocol="shell"),
     }
     assert config.workflow.permissions.mode == "autonomous"

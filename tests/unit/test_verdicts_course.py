@@ -186,7 +186,9 @@ def test_what_a_person_refused_is_no_failure_of_the_agent():
     ],
 )
 def test_an_interrupt_is_a_persons_only_if_one_was_asked_for(before, error):
-    assert judged("claude", INIT, *before, ABORTED, code=1).error == error
+    verdict = judged("claude", INIT, *before, ABORTED, code=1)
+    assert verdict.error == error
+    assert ("a person" in verdict.message) is (error == "cancelled")
 
 
 @pytest.mark.parametrize(
@@ -284,9 +286,28 @@ def test_only_a_limit_has_a_time_to_try_again():
     message = "stream disconnected before completion: try again in 5s"
     failed = {"type": "turn.failed", "error": {"message": message}}
     assert judged("codex", failed, code=1).retry_at is None
+    data = {"message": "x", "statusCode": 401, "responseHeaders": {"retry-after": "9"}}
+    refused = {"type": "error", "sessionID": "s", "error": {"name": "APIError", "data": data}}
+    assert judged("opencode", refused, code=1).retry_at is None
 
 
 def test_a_run_that_had_begun_was_not_launched_wrongly():
     err = "error: unknown option '--x'"
     assert judged("claude", INIT, code=1, err=err).error == "agent_crashed"
     assert judged("claude", code=1, err=err).error == "launch_failed"
+
+
+def test_opencode_that_retries_without_money_until_the_time_limit_has_a_billing_failure():
+    told = "You exceeded your current quota, please check your plan"
+    status = {"type": "retry", "message": told, "next": NOW * 1000}
+    event = {"type": "session.status", "properties": {"sessionID": "s", "status": status}}
+    log = f'timestamp=2026-11-22T10:41:49.500Z level=ERROR x error.error="AI_X: {told}"'
+    assert judged("opencode", event, code=None, ended_by="timeout").error == "billing"
+    assert judged("opencode", part("step_start"), code=124, err=log).error == "billing"
+
+
+def test_claude_that_ends_between_its_last_retry_and_its_result_failed_for_what_it_retried():
+    retry = {"type": "system", "subtype": "api_retry", "error_status": 529, "error": "overloaded"}
+    told = {"type": "assistant", "message": {"model": "<synthetic>"}, "error": "server_error"}
+    assert judged("claude", INIT, retry, told, code=1).error == "overloaded"
+    assert judged("claude", INIT, retry, SAYS, code=1).error == "agent_crashed"
