@@ -148,10 +148,13 @@ class Desk:
             except OSError:
                 return
 
-    def _watch(self, number: int) -> None:
-        """Wait for what the client is due: its reading first, then its next request, or its end."""
+    def _watch(self, number: int, *, again: bool = False) -> None:
+        """Wait for what the client is due: its reading first, then its next request, or its end.
+
+        `again`: it has asked for more already, and is served in the next round.
+        """
         client = self._clients[number]
-        mask = selectors.EVENT_WRITE if client.out else selectors.EVENT_READ
+        mask = selectors.EVENT_WRITE if client.out or again else selectors.EVENT_READ
         known = self._selector.get_map().get(client.connection)
         if known is None:
             self._selector.register(
@@ -182,7 +185,7 @@ class Desk:
         return bool(data) and not (client.busy and client.frames.held > 2 * REQUEST_BYTES)
 
     def _serve(self, number: int, client: Client) -> None:
-        """Send what waits, then take the next request, until one of the two must wait."""
+        """Send what waits and take the next request; one a round, so that nobody waits for long."""
         client.served = True
         try:
             self._serve_on(number, client)
@@ -190,6 +193,7 @@ class Desk:
             client.served = False
 
     def _serve_on(self, number: int, client: Client) -> None:
+        taken = False
         while number in self._clients:
             if not self._send(client):
                 self._drop(number)
@@ -200,9 +204,10 @@ class Desk:
             if client.last:
                 self._drop(number)
                 return
-            if not self._next(number, client):
-                self._watch(number)
+            if taken or not self._next(number, client):
+                self._watch(number, again=taken and client.frames.held > 0)
                 return
+            taken = True
 
     def _send(self, client: Client) -> bool:
         if not client.out:

@@ -24,8 +24,9 @@ REMAINS = "5 MiB of each are pages copied by counting references"
 """What is left of the memory of forked services, by /proc/PID/smaps: about 17 MiB of imported
 objects exist once, but CPython 3.11 counts references inside the objects, so each child copies the
 pages of what it uses (1.0 MiB by the fork itself, 1.3 by building the service, 1.3 by opening its
-sockets, then nothing more). The engine's other 4 are SQLite, the config, and the process table. Neither the garbage collector, nor malloc's arenas, nor filling the
-holes before the fork, nor trimming afterwards changes that by more than 0.3 MiB (all measured)."""
+sockets, then nothing more). The engine's other 4 are SQLite, the config, and the process table.
+Neither the garbage collector, nor malloc's arenas, nor filling the holes before the fork, nor
+trimming afterwards changes that by more than 0.3 MiB (all measured)."""
 
 
 def rows() -> list[Row]:
