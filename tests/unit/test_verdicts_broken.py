@@ -176,3 +176,17 @@ def test_half_a_character_in_an_answer_is_replaced():
     assert msgspec.msgpack.encode(verdict)
     assert verdict.answer.summary == "?"
     assert verdict.native_session == "?"
+
+
+@pytest.mark.parametrize("odd", [-5, 1e308, 10**30, "7", True, None, [1], float("nan")])
+def test_a_count_that_cannot_be_one_is_none(odd):
+    used = {"input_tokens": odd, "output_tokens": 7, "cache_read_input_tokens": odd}
+    out = json.dumps({"type": "result", "result": "x", "usage": used, "total_cost_usd": odd})
+    usage = judged("claude", out.encode()).usage
+    assert (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens) == (0, 7, 0)
+
+
+def test_events_may_come_as_server_sent_events():
+    out = recording("opencode", "serve-bash-perm")
+    sent = b"".join(b"data: " + line + b"\n\n" for line in out.splitlines())
+    assert judged("opencode", sent) == judged("opencode", out)

@@ -186,7 +186,9 @@ def test_what_a_person_refused_is_no_failure_of_the_agent():
     ],
 )
 def test_an_interrupt_is_a_persons_only_if_one_was_asked_for(before, error):
-    assert judged("claude", INIT, *before, ABORTED, code=1).error == error
+    verdict = judged("claude", INIT, *before, ABORTED, code=1)
+    assert verdict.error == error
+    assert ("a person" in verdict.message) is (error == "cancelled")
 
 
 @pytest.mark.parametrize(
@@ -284,6 +286,9 @@ def test_only_a_limit_has_a_time_to_try_again():
     message = "stream disconnected before completion: try again in 5s"
     failed = {"type": "turn.failed", "error": {"message": message}}
     assert judged("codex", failed, code=1).retry_at is None
+    data = {"message": "x", "statusCode": 401, "responseHeaders": {"retry-after": "9"}}
+    refused = {"type": "error", "sessionID": "s", "error": {"name": "APIError", "data": data}}
+    assert judged("opencode", refused, code=1).retry_at is None
 
 
 def test_a_run_that_had_begun_was_not_launched_wrongly():
