@@ -103,7 +103,7 @@ def _finite(value: float) -> bool:
 
 def _line(line: bytes) -> tuple[list[Event], list[str]]:
     """The events in one line, and what else stands in it."""
-    source = line.removeprefix(b"data:").decode("utf-8", "replace")
+    source = line.decode("utf-8", "replace")
     try:
         value = json.loads(source)
     except (ValueError, RecursionError):
