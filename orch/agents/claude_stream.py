@@ -50,6 +50,9 @@ SILENT = frozenset(
 )  # fmt: skip
 """`system` messages that say nothing a person needs: what they tell comes otherwise, too."""
 
+STRANGE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What a field of another form than expected leads to."""
+
 NOBODY = "Nobody can be asked here. Decide it yourself, and tell of it in your answer."
 
 
@@ -144,7 +147,7 @@ class ClaudeStream:
             return [Unknown(type(message).__name__)], b""
         try:
             return self._message(message)
-        except (TypeError, ValueError, AttributeError, KeyError):  # a field of another form
+        except STRANGE:
             return [Unknown(str(message.get("type"))[:40])], b""
 
     def _message(self, message: dict[str, Any]) -> tuple[list[Step], bytes]:
@@ -171,7 +174,7 @@ class ClaudeStream:
         subtype = message.get("subtype")
         if subtype == "init":
             self._begun, self._ended = True, False
-            session, self.model = str(message.get("session_id") or ""), str(message.get("model"))
+            session, self.model = name(message.get("session_id")), name(message.get("model"))
             known, self.session = self.session, session
             return [] if known == session else [Began(session, self.model)]
         if subtype == "api_retry":
@@ -191,9 +194,9 @@ class ClaudeStream:
             kind = block.get("type")
             if kind == "text" and block.get("text"):
                 if not message.get("error"):  # else the result says it
-                    steps.append(Said(block["text"]))
+                    steps.append(Said(str(block["text"])))
             elif kind == "thinking" and block.get("thinking"):
-                steps.append(Thought(block["thinking"]))
+                steps.append(Thought(str(block["thinking"])))
             elif kind in ("tool_use", "server_tool_use"):
                 given = block.get("input") if isinstance(block.get("input"), dict) else {}
                 name, call = str(block.get("name")), str(block.get("id"))
@@ -243,7 +246,7 @@ class ClaudeStream:
         self._begun = self._ended = True
         self.questions.clear()
         self._inputs.clear()
-        self.session = str(message.get("session_id") or self.session)
+        self.session = name(message.get("session_id")) or self.session
         self.used = total(message, self._spent)
         self._spent = self.used
         self._counted.clear()
@@ -287,7 +290,12 @@ class ClaudeStream:
         return [Answered(question, False, "taken back")]
 
 
-def summary(name: str, given: dict[str, Any]) -> str:
+def name(value: Any) -> str:
+    """A session's or model's name as plain text; '' for anything else."""
+    return value.encode("utf-8", "replace").decode()[:200] if isinstance(value, str) else ""
+
+
+def summary(tool: str, given: dict[str, Any]) -> str:
     """In one line, what a tool is called for."""
     for key in ("command", "file_path", "notebook_path", "pattern", "url", "query", "description"):
         if isinstance(given.get(key), str) and given[key].strip():
@@ -295,7 +303,7 @@ def summary(name: str, given: dict[str, Any]) -> str:
             break
     else:
         questions = given.get("questions")
-        if name == "AskUserQuestion" and isinstance(questions, list) and questions:
+        if tool == "AskUserQuestion" and isinstance(questions, list) and questions:
             found = str(questions[0].get("question"))
         else:
             found = json.dumps(given, ensure_ascii=False) if given else ""
@@ -364,7 +372,7 @@ def total(result: dict[str, Any], before: TokensUsed) -> TokensUsed:
     """What the run used up to this `result`: `modelUsage` and `total_cost_usd` count the whole
     process, all models; `usage`, where there is nothing else, counts the turn alone."""
     usd = result.get("total_cost_usd")
-    usd = float(usd) if isinstance(usd, int | float) else before.usd
+    usd = float(usd) if isinstance(usd, int | float) and abs(usd) < 1e12 else before.usd
     models = result.get("modelUsage")
     if isinstance(models, dict) and models:
         counted = TokensUsed(0, 0)

@@ -1,15 +1,15 @@
-"""claude as an agent: how it is started, and its conversation, message by message."""
+"""claude's conversation, message by message."""
 
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
+import msgspec
 import pytest
 
-from orch import agents
 from orch.agents import render, stream
-from orch.agents.plain import strip_ansi
 from orch.agents.stream import (
     Answered,
     Asked,
@@ -26,111 +26,10 @@ from orch.agents.stream import (
     TokensUsed,
     ToolAnswered,
     ToolCalled,
-    ToolPrinted,
     Unknown,
 )
-
-
-def work(**more: Any) -> agents.Work:
-    return agents.Work(
-        **{"task": "int-1", "attempt": 2, "folder": "/s/2", "worktree": "/w", "run": "r"} | more
-    )
-
-
-def plan(name: str = "claude", spec: dict[str, Any] | None = None, **more: Any) -> agents.Plan:
-    given = agents.AgentSpec(**{"protocol": "claude", "command": (name,)} | (spec or {}))
-    return agents.plan(name, given, work(**more))
-
-
-def option(argv: tuple[str, ...], name: str) -> str:
-    return argv[argv.index(name) + 1] if name in argv else ""
-
-
-# ---- how it is started -----------------------------------------------------------------------
-
-
-def test_it_is_started_to_speak_messages_both_ways_and_to_ask_us():
-    found = plan()
-    assert found.argv[:2] == ("claude", "-p")
-    for name in ("--input-format", "--output-format"):
-        assert option(found.argv, name) == "stream-json"
-    assert option(found.argv, "--permission-prompt-tool") == "stdio"
-    assert option(found.argv, "--append-system-prompt-file") == "/s/2/prompt-sys.md"
-    assert "--replay-user-messages" in found.argv
-    assert "--model" not in found.argv
-    assert "--resume" not in found.argv
-    assert (found.protocol, found.dialect, found.prompt) == (
-        "structured",
-        "claude",
-        "prompt-msg.md",
-    )
-
-
-@pytest.mark.parametrize(
-    ("mode", "means", "asks"),
-    [("autonomous", "bypassPermissions", False), ("supervised", "default", True)],
-)
-def test_permissions_are_translated(mode, means, asks):
-    allowed = agents.Permissions(
-        mode=mode, allowed_tools=("WebFetch", "Bash(git *)"), disallowed_tools=("Bash(rm *)",)
-    )
-    found = plan(permissions=allowed)
-    assert option(found.argv, "--permission-mode") == means
-    assert option(found.argv, "--allowedTools") == "WebFetch,Bash(git *)"
-    refused = option(found.argv, "--disallowedTools").split(",")
-    assert {"Bash(rm *)", "EnterWorktree"} <= set(refused)
-    assert ("AskUserQuestion" not in refused) is asks
-    assert found.settings["permissions"] == mode
-
-
-def test_model_and_session_are_passed_on():
-    found = plan(model="opus", resume="5e55")
-    assert (option(found.argv, "--model"), option(found.argv, "--resume")) == ("opus", "5e55")
-
-
-def test_it_tells_nobody_and_updates_nothing_unless_configured_otherwise():
-    env = plan(spec={"env": {"DISABLE_TELEMETRY": "0"}}).env
-    assert env["DISABLE_AUTOUPDATER"] == env["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] == "1"
-    assert env["DISABLE_TELEMETRY"] == "0"
-    assert "ORCH_OUTPUT_FILE" not in env, "its answer is its last message"
-    assert env["ORCH_TASK"] == "int-1"
-
-
-PERSON = {
-    "ANTHROPIC_API_KEY": "a",
-    "CLAUDE_CONFIG_DIR": "/c",
-    "CLAUDE_CODE_OAUTH_TOKEN": "o",
-    "CLAUDECODE": "1",
-    "CLAUDE_CODE_ENTRYPOINT": "cli",
-    "AWS_SECRET_ACCESS_KEY": "w",
-    "OPENAI_API_KEY": "x",
-    "GH_TOKEN": "g",
-    "KIMI_API_KEY": "k",
-    "MOONSHOT_API_KEY": "m",
-    "MINIMAX_API_KEY": "n",
-    "MY_AGENT_KEY": "y",
-}
-
-
-@pytest.mark.parametrize(
-    ("command", "env", "gets"),
-    [
-        ("claude", {}, {"ANTHROPIC_API_KEY", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN"}),
-        ("/opt/bin/claude", {"CLAUDE_CODE_USE_BEDROCK": "1"},
-         {"ANTHROPIC_API_KEY", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN",
-          "AWS_SECRET_ACCESS_KEY"}),
-        ("kimi", {}, {"KIMI_API_KEY", "MOONSHOT_API_KEY"}),
-        ("minimax", {}, {"MINIMAX_API_KEY"}),
-        ("my-agent", {}, {"MY_AGENT_KEY"}),
-    ],
-)  # fmt: skip
-def test_a_vendors_variables_go_to_its_own_program_alone(command, env, gets):
-    found = plan(command, {"env": env})
-    inherited = agents.environment(PERSON, found.env, found.passes)
-    assert set(inherited) & set(PERSON) == gets
-
-
-# ---- the conversation ------------------------------------------------------------------------
+from orch.session.launch import State
+from orch.session.structured_talk import now_of
 
 
 class Talk:
@@ -376,59 +275,59 @@ def test_nothing_that_it_says_is_an_error(line):
     assert talk.it.state == "done"
 
 
-# ---- what people see -------------------------------------------------------------------------
+KEYS = (
+    *("type", "subtype", "message", "content", "id", "name", "input", "text", "thinking", "usage"),
+    *("tool_use_id", "tool_use_result", "is_error", "result", "modelUsage", "total_cost_usd"),
+    *("session_id", "model", "request_id", "request", "tool_name", "structuredPatch", "lines"),
+    *("edits", "old_string", "new_string", "questions", "options", "command", "file_path"),
+    *("rate_limit_info", "status", "resetsAt", "uuid", "isReplay", "errors", "retry_delay_ms"),
+    *("input_tokens", "inputTokens", "terminal_reason", "error", "oldStart", "label"),
+)
+WORDS = (
+    *("assistant", "user", "result", "system", "control_request", "rate_limit_event", "init"),
+    *("api_retry", "can_use_tool", "tool_use", "tool_result", "text", "thinking", "rejected"),
+    *("Edit", "Write", "MultiEdit", "AskUserQuestion", "u1", "q1", "aborted", "create", "success"),
+)
+ODD = (None, True, 0, -1, 1.5, float("nan"), float("inf"), 10**400, "", "é\ud800", "\x1b[2J\0")
 
 
-@pytest.mark.parametrize(
-    ("step", "text"),
-    [
-        (Began("s1", "opus"), "the agent is there with opus, session s1\n"),
-        (Said("one\n\ntwo"), "● one\n\n  two\n"),
-        (Thought("hm\nso"), "  hm\n  so\n"),
-        (ToolCalled("t", "Bash", "make"), "▸ Bash make\n"),
-        (ToolPrinted("t", "a\nb"), "    a\n    b\n"),
-        (ToolAnswered("t", "", True), "    ✗ failed\n"),
-        (Edited("f", ("@@ -1,1 +1,1 @@", "-a", "+b")),
-         "    f +1 -1\n    @@ -1,1 +1,1 @@\n    -a\n    +b\n"),
-        (Asked("q", "Bash", "rm x"),
-         "? may it use Bash: rm x\n  y to allow, n and a reason to refuse\n"),
-        (Asked("q", "Ask", "Which?", ("red", "blue")),
-         "? Which?\n    - red\n    - blue\n  type your choice\n"),
-        (Answered("q", False, "no"), "  not allowed (no)\n"),
-        (Retrying("overloaded (529)", 2.4), "  overloaded (529): next try in 2 s\n"),
-        (Limited("the limit is reached"), "  the limit is reached\n"),
-        (Failed("a\nb"), "✗ a\n✗ b\n"),
-        (Finished("bye"), "● bye\n"),
-        (Unknown("new"), "  (new)\n"),
-        (Heard("u1"), ""),
-        (TokensUsed(1, 2), ""),
-    ],
-)  # fmt: skip
-def test_every_step_reads_as_text(step, text):
-    assert strip_ansi(render.render(step)) == text
+BLOCKS = ("text", "thinking", "tool_use", "tool_result")
 
 
-def test_a_last_text_is_not_said_twice():
-    assert render.render(Finished("bye "), Said("bye")) == ""
+def anything(chance: random.Random, depth: int = 0) -> Any:
+    """Any JSON value, of the words that claude uses."""
+    kind = chance.random()
+    if depth > 3 or kind < 0.5:
+        return chance.choice((*WORDS, *ODD))
+    if kind < 0.65:
+        return [anything(chance, depth + 1) for _ in range(chance.randrange(3))]
+    keys = chance.sample(KEYS, chance.randrange(6))
+    return {key: anything(chance, depth + 1) for key in keys}
 
 
-def test_a_long_output_is_cut_in_the_middle():
-    lines = strip_ansi(render.render(ToolAnswered("t", "\n".join(map(str, range(100)))))).split()
-    assert lines[:8] == [str(n) for n in range(8)]
-    assert lines[8:12] == ["…", "88", "more", "lines"]
-    assert lines[12:] == ["96", "97", "98", "99"]
+def block(chance: random.Random) -> Any:
+    """Part of a message: as it should be, but for one or two fields."""
+    right = {"type": chance.choice(BLOCKS), "id": "t1", "tool_use_id": "t1", "name": "Edit"}
+    right |= {"text": "x", "thinking": "x", "input": {"old_string": "a", "new_string": "b"}}
+    return right | {chance.choice(list(right)): anything(chance) for _ in range(2)}
 
 
-@pytest.mark.parametrize("step", [Said, Thought, Noted, Failed, Unknown])
-def test_nothing_that_acts_on_a_terminal_is_shown(step):
-    shown = render.render(step("a\x1b]0;title\x07\x1b[2Jb\x07\r\nc\u2028d"))
-    assert set("\x1b\x07\r") & set(strip_ansi(shown)) == set()
-    assert "title" not in shown
-    assert "\x1b[2J" not in shown
-
-
-def test_what_was_used_is_told_with_thousands_and_money():
-    used = TokensUsed(1234, 56, 7890, 12, 0.0153)
-    assert strip_ansi(render.account(used)) == (
-        "— 1,234 tokens in and 7,890 from the cache, 12 into it, 56 out · $0.0153\n"
-    )
+@pytest.mark.parametrize("mode", ["autonomous", "supervised"])
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_it_says_can_be_shown_and_written_down(seed, mode):
+    chance = random.Random(seed)
+    for _ in range(100):
+        talk = Talk(mode)
+        for _ in range(4):
+            message = {key: anything(chance) for key in chance.sample(KEYS, 12)}
+            message |= {"type": chance.choice(WORDS[:6])}
+            if chance.random() < 0.8:
+                content = [block(chance) for _ in range(2)]
+                message["message"] = {"id": "m1", "content": content, "usage": anything(chance)}
+            steps, back = talk.both(**message)
+            text = "".join(render.render(step) for step in steps)
+            assert isinstance(text.encode("utf-8", "replace"), bytes)
+            assert isinstance(back, list)
+            state = json.dumps(now_of(talk.it), ensure_ascii=False).encode("utf-8", "replace")
+            msgspec.json.decode(state, type=State)
+            msgspec.json.decode(json.dumps(talk.it.session))
