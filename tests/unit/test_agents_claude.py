@@ -261,6 +261,7 @@ def test_what_else_it_says(message, steps):
         b'{"type": "user", "message": null}', b'{"type": "result", "modelUsage": {"a": 1}}',
         b'{"type": "rate_limit_event", "rate_limit_info": 3}', b'{"type": "control_request"}',
         b'{"type": "control_request", "request_id": {}, "request": {"subtype": "can_use_tool"}}',
+        b'{"type": "system", "subtype": "api_retry", "retry_delay_ms": 1' + b"0" * 400 + b"}",
         b'{"type": "system", "subtype": "api_retry", "retry_delay_ms": "soon"}',
         b'{"type":"user","message":{"content":[{"type":"tool_result","content":[{}]}]}}',
     ],
@@ -273,6 +274,12 @@ def test_nothing_that_it_says_is_an_error(line):
     talk.it.questions.clear()
     talk.result()
     assert talk.it.state == "done"
+
+
+def test_names_are_kept_as_text_that_every_reader_takes():
+    talk = Talk()
+    talk.hears(type="system", subtype="init", session_id="s\ud800" + "x" * 999, model=7)
+    assert (talk.it.session[:3], len(talk.it.session), talk.it.model) == ("s?x", 200, "")
 
 
 KEYS = (
