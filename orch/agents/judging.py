@@ -21,6 +21,9 @@ KEPT = 4000
 TIMED_OUT_CODE = 124
 """The exit code of `timeout` (GNU coreutils, timeout(1)) when it ended the program."""
 
+INTERRUPTED = frozenset({E.AGENT_CRASHED, E.CANCELLED})
+"""What a CLI says of itself when it is interrupted, as a session process does at a time limit."""
+
 SIGNALLED = frozenset({129, 130, 131, 134, 135, 137, 139, 143})
 """Exit codes that stand for a signal (128 + HUP, INT, QUIT, ABRT, BUS, KILL, SEGV, TERM)."""
 
@@ -184,7 +187,8 @@ def _stopped(said: Said, ended: End) -> Failure:
         error = E.MISSING_TOOL if missing and not elsewhere else E.LAUNCH_FAILED
         return Failure(error, message or "the agent could not be started")
     if ended.ended_by == "timeout":
-        cause = said.failure or said.retrying or _told(ended, RETRIED)
+        ours = said.failure is not None and said.failure.error in INTERRUPTED
+        cause = (None if ours else said.failure) or said.retrying or _told(ended, RETRIED)
         if cause is not None:
             return cause
         if said.asking:

@@ -261,6 +261,7 @@ def test_what_else_it_says(message, steps):
         b'{"type": "user", "message": null}', b'{"type": "result", "modelUsage": {"a": 1}}',
         b'{"type": "rate_limit_event", "rate_limit_info": 3}', b'{"type": "control_request"}',
         b'{"type": "control_request", "request_id": {}, "request": {"subtype": "can_use_tool"}}',
+        b'{"type": "system", "subtype": "api_retry", "retry_delay_ms": 1' + b"0" * 400 + b"}",
         b'{"type": "system", "subtype": "api_retry", "retry_delay_ms": "soon"}',
         b'{"type":"user","message":{"content":[{"type":"tool_result","content":[{}]}]}}',
     ],
@@ -273,6 +274,12 @@ def test_nothing_that_it_says_is_an_error(line):
     talk.it.questions.clear()
     talk.result()
     assert talk.it.state == "done"
+
+
+def test_names_are_kept_as_text_that_every_reader_takes():
+    talk = Talk()
+    talk.hears(type="system", subtype="init", session_id="s\ud800" + "x" * 999, model=7)
+    assert (talk.it.session[:3], len(talk.it.session), talk.it.model) == ("s?x", 200, "")
 
 
 KEYS = (
@@ -291,26 +298,40 @@ WORDS = (
 ODD = (None, True, 0, -1, 1.5, float("nan"), float("inf"), 10**400, "", "é\ud800", "\x1b[2J\0")
 
 
+BLOCKS = ("text", "thinking", "tool_use", "tool_result")
+
+
 def anything(chance: random.Random, depth: int = 0) -> Any:
     """Any JSON value, of the words that claude uses."""
     kind = chance.random()
-    if depth > 4 or kind < 0.4:
+    if depth > 3 or kind < 0.5:
         return chance.choice((*WORDS, *ODD))
-    if kind < 0.55:
+    if kind < 0.65:
         return [anything(chance, depth + 1) for _ in range(chance.randrange(3))]
-    keys = chance.sample(KEYS, chance.randrange(8))
+    keys = chance.sample(KEYS, chance.randrange(6))
     return {key: anything(chance, depth + 1) for key in keys}
 
 
+def block(chance: random.Random) -> Any:
+    """Part of a message: as it should be, but for one or two fields."""
+    right = {"type": chance.choice(BLOCKS), "id": "t1", "tool_use_id": "t1", "name": "Edit"}
+    right |= {"text": "x", "thinking": "x", "input": {"old_string": "a", "new_string": "b"}}
+    return right | {chance.choice(list(right)): anything(chance) for _ in range(2)}
+
+
 @pytest.mark.parametrize("mode", ["autonomous", "supervised"])
-def test_whatever_it_says_can_be_shown_and_written_down(mode):
-    chance = random.Random(4711)
-    for _ in range(3000):
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_it_says_can_be_shown_and_written_down(seed, mode):
+    chance = random.Random(seed)
+    for _ in range(100):
         talk = Talk(mode)
         for _ in range(4):
-            message = {**dict.fromkeys(KEYS, anything(chance))} if chance.random() < 0.1 else {}
-            message |= {key: anything(chance) for key in chance.sample(KEYS, 12)}
-            steps, back = talk.both(**message | {"type": chance.choice(WORDS[:6])})
+            message = {key: anything(chance) for key in chance.sample(KEYS, 12)}
+            message |= {"type": chance.choice(WORDS[:6])}
+            if chance.random() < 0.8:
+                content = [block(chance) for _ in range(2)]
+                message["message"] = {"id": "m1", "content": content, "usage": anything(chance)}
+            steps, back = talk.both(**message)
             text = "".join(render.render(step) for step in steps)
             assert isinstance(text.encode("utf-8", "replace"), bytes)
             assert isinstance(back, list)
