@@ -16,6 +16,7 @@ from pathlib import Path
 from orch import __version__, log, sockets
 from orch.core.supervised import Start
 from orch.errors import OrchError, Refused
+from orch.lifeline import entitle
 from orch.paths import Home
 from orch.supervisor import leftovers, roster, spawn, upgrade
 from orch.supervisor.notify import Notifier
@@ -135,7 +136,7 @@ def _make_home(home: Home) -> None:
 
 def _orchd(home: Home, mode: spawn.Mode, lock: int) -> Orchd:
     """orchd with everything imported that children share, and nothing running yet."""
-    spawn.title(f"orchd {home.root}")
+    entitle(f"orchd {home.root}")
     watch = Watch(roster.sources(home), lambda: roster.planned(home), roster.usual())
     failed = spawn.preload(watch.plan.modules()) if mode is spawn.Mode.FORK else {}
     orchd = Orchd(home, mode, watch, lock, Notifier())

@@ -22,6 +22,8 @@ from typing import NoReturn
 
 import msgspec
 
+from orch.lifeline import entitle
+
 FIRST_FD = 3
 """Where the descriptors handed to a child begin; the lifeline is the first."""
 
@@ -103,14 +105,6 @@ def command(module: str) -> list[str]:
     return [sys.executable, "-I", "-u", "-X", "faulthandler", "-m", module]
 
 
-def title(text: str) -> None:
-    """Name this process in `ps`, leaving the environment that others see as it was."""
-    os.environ.setdefault("SPT_NOENV", "1")
-    import setproctitle  # noqa: PLC0415 - it takes the variable into account when it is loaded
-
-    setproctitle.setproctitle(text)
-
-
 def examine(arguments: list[str]) -> subprocess.Popen[bytes]:
     """Run a program whose output is read from the returned object's `stdout`; raises OSError."""
     return subprocess.Popen(
@@ -143,7 +137,7 @@ def _be_child(order: Order, mode: Mode, parent: int) -> NoReturn:
 
 def _run(order: Order) -> int:
     """Run the service's `main` in this forked process; its exit status."""
-    title(f"orch-{order.name} {os.environ.get('ORCH_HOME', '')}".rstrip())
+    entitle(f"orch-{order.name} {os.environ.get('ORCH_HOME', '')}".rstrip())
     sys.argv = [f"orch-{order.name}"]
     random.seed()
     for stream in (sys.stdout, sys.stderr):
