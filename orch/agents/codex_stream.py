@@ -48,6 +48,12 @@ SILENT = ("account/", "app/", "deprecationNotice", "fs/", "hook/", "item/autoApp
           "thread/", "turn/", "windows")  # fmt: skip
 """Beginnings of notifications that say nothing a person needs."""
 
+GRANULAR = {
+    "granular": {"sandbox_approval": False, "rules": True, "mcp_elicitations": True}
+    | {"skill_approval": False, "request_permissions": False}
+}
+"""The approval policy that asks about dangerous commands, and never to leave the sandbox."""
+
 UNKNOWN_METHOD = -32601
 """JSON-RPC 2.0, 5.1: the method does not exist."""
 
@@ -145,9 +151,10 @@ class CodexStream:
     def _open(self) -> bytes:
         """Begin a thread, or go on with the one to be resumed."""
         settings = self._settings
+        policy = settings.get("approvals") or "never"
         params: Message = {
             "cwd": settings.get("worktree") or None,
-            "approvalPolicy": settings.get("approvals") or "never",
+            "approvalPolicy": GRANULAR if policy == "granular" else policy,
             "sandbox": settings.get("sandbox") or "workspace-write",
             "developerInstructions": settings.get("system") or None,
             "model": settings.get("model") or None,

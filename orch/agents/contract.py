@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from typing import Protocol
 
 from msgspec import field
@@ -10,12 +11,14 @@ from orch.model import Value, Verdict
 
 
 class AgentSpec(Value, frozen=True, kw_only=True):
-    """An agent as configured (`agents.{name}`): `command` is an argv with placeholders."""
+    """An agent as configured (`agents.{name}`): `command` is an argv with placeholders; `mode` is
+    auto (the server of a CLI, else its one-shot mode), server or oneshot."""
 
     protocol: str = "command"
     command: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     models: tuple[str, ...] = ()
+    mode: str = "auto"
 
 
 class Permissions(Value, frozen=True, kw_only=True):
@@ -55,7 +58,9 @@ class Plan(Value, frozen=True, kw_only=True):
 
     `passes` are the vendor's own variables that it may inherit (a name, or a prefix and `*`). With
     the protocol `structured`, `dialect` and `settings` say how to talk with it
-    (`orch.agents.stream`), and `prompt` names the file in the folder that it is given.
+    (`orch.agents.stream`), and `prompt` names the file in the folder that it is given. `again` is
+    the argv of a one-shot program's next turn, with `{session}` in it. `instead` is how to run it
+    where that server of it is missing or does not come up (the same environment).
     """
 
     argv: tuple[str, ...]
@@ -66,17 +71,21 @@ class Plan(Value, frozen=True, kw_only=True):
     dialect: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     prompt: str = ""
+    again: tuple[str, ...] = ()
+    instead: Plan | None = None
 
 
 class Ended(Value, frozen=True, kw_only=True):
     """How a session ended: exit, timeout, cancelled, hangup or launch_failed; and when (seconds
-    since the epoch, 0.0 when unknown)."""
+    since the epoch, 0.0 when unknown). `zone` is the machine's: CLIs tell by the time of
+    day when a limit ends."""
 
     ended_by: str
     exit_code: int | None = None
     signal: int | None = None
     message: str = ""
     ended_at: float = 0.0
+    zone: tzinfo = UTC
 
 
 class Recorded(Value, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from orch.agents import claude_run, codex_run, gemini_run, opencode_run, qwen_run
 from orch.agents.contract import Recorded
+from orch.agents.stream import LINGERED
 from orch.model import Verdict
 
 
@@ -38,16 +39,17 @@ READERS: dict[str, Reader] = {
 """The CLIs whose output is understood, in their one-shot and their streaming forms."""
 
 
-def judge(cli: str, recorded: Recorded, zone: tzinfo) -> Verdict:
-    """The verdict on a session in which this CLI wrote `recorded.events`."""
+def judge(cli: str, recorded: Recorded, out: bytes | None = None) -> Verdict:
+    """The verdict on a session in which this CLI wrote `recorded.events`, or printed `out`."""
     ended = recorded.result
+    lingered = ended.message == LINGERED  # so its end is of our making
     return READERS[cli](
-        b"\n".join(recorded.events),
+        b"\n".join(recorded.events) if out is None else out,
         recorded.stderr.encode("utf-8", "replace"),
-        ended.exit_code,
-        ended.signal,
+        0 if lingered else ended.exit_code,
+        None if lingered else ended.signal,
         now=ended.ended_at,
-        zone=zone,
+        zone=ended.zone,
         ended_by=ended.ended_by,
         message=ended.message,
     )

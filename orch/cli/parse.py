@@ -50,7 +50,7 @@ def parse(app: App, agent: str, code: int | None, stderr: str | None, path: str)
     if in_folder and protocol in agents.BY_PROTOCOL:
         verdict = agents.verdict(protocol, _folder(Path(path)))
     elif in_folder:
-        verdict = runs.judge(protocol, _folder(Path(path)), machine_zone())
+        verdict = runs.judge(protocol, _folder(Path(path)))
     elif protocol in READERS:
         verdict = _run(path, stderr, code, protocol)
     else:
@@ -138,6 +138,7 @@ def _folder(folder: Path) -> agents.Recorded:
         signal=result.signal,
         message=result.message,
         ended_at=result.ended_at,
+        zone=machine_zone(),
     )
     events, errors = folder / EVENTS, folder / STDERR
     raw = _bytes(str(events if events.is_file() else folder / LOG))

@@ -16,8 +16,9 @@ from orch.errors import Refused, Unknown
 from orch.hosts import Host
 from orch.model import Attempt, Task, Verdict
 from orch.paths import Home, data
-from orch.session.launch import EVENTS, STDERR, Launch, Result, prepare
+from orch.session.launch import EVENTS, STDERR, Instead, Launch, Result, prepare
 from orch.tools import git
+from orch.tools.zone import machine_zone
 
 TAIL_BYTES = 256 * 1024
 """How much of the end of `terminal.log` and `stderr.txt` is read for the answer."""
@@ -128,6 +129,7 @@ def collect(order: Order) -> tuple[Verdict, Result | None]:
             signal=ended.signal,
             message=ended.message,
             ended_at=ended.ended_at,
+            zone=machine_zone(),
         ),
         tail=agents.strip_ansi(tail.decode(errors="replace")),
         output=ended.answer_text,
@@ -185,8 +187,9 @@ def write_sidecar(folder: Path, text: bytes) -> None:
 
 def _spec(spec: AgentConfig) -> agents.AgentSpec:
     return agents.AgentSpec(
-        protocol=spec.protocol, command=spec.command, env=spec.env, models=spec.models
-    )
+        protocol=spec.protocol, command=spec.command, env=spec.env, models=spec.models,
+        mode=spec.mode,
+    )  # fmt: skip
 
 
 def _work(order: Order) -> agents.Work:
@@ -232,6 +235,18 @@ def _launch(order: Order, spec: AgentConfig, plan: agents.Plan) -> Launch:
         dialect=plan.dialect,
         settings=plan.settings,
         prompt=str(order.folder / plan.prompt) if plan.prompt else "",
+        again=plan.again,
+        instead=instead(plan),
+    )
+
+
+def instead(plan: agents.Plan) -> Instead | None:
+    """What a session runs where the plan's own program does not come up."""
+    other = plan.instead
+    if other is None:
+        return None
+    return Instead(
+        argv=other.argv, dialect=other.dialect, settings=other.settings, again=other.again
     )
 
 
