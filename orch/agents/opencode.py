@@ -42,6 +42,12 @@ QUIET = {
 }
 """No self-update, no fetching and no sharing, by default: `agents.{name}.env` overrides each."""
 
+PLUGIN = "npm_config_@opencode-ai:registry"
+NOWHERE = "http://127.0.0.1:9/"
+"""opencode installs `@opencode-ai/plugin` from npm at each start, into its folder of settings, and
+goes on without it where that fails: here it fails at once, for this scope of npm alone. Not done
+where `agents.opencode.env` sets `npm_config_registry`. Measured with opencode 1.18.33."""
+
 CONTENT, PERMISSION = "OPENCODE_CONFIG_CONTENT", "OPENCODE_PERMISSION"
 """Variables that are laid over the person's settings: a configuration, and permissions."""
 
@@ -62,6 +68,8 @@ class Opencode:
         """See `Agent.plan`."""
         env = {**QUIET, **spec.env, **variables(work)}
         del env["ORCH_OUTPUT_FILE"]  # the answer is its last message
+        if "npm_config_registry" not in env:
+            env[PLUGIN] = NOWHERE
         env[CONTENT] = json.dumps(content(spec.env.get(CONTENT, ""), work))
         env[PERMISSION] = json.dumps(permissions(spec.env.get(PERMISSION, ""), work.permissions))
         provider, slash, model = work.model.partition("/")

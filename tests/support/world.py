@@ -78,6 +78,8 @@ class World:
         self.orchd: subprocess.Popen[bytes] | None = None
         self.started: list[subprocess.Popen[str]] = []
         self.max_parallel = 4
+        self.inside: tuple[str, ...] = ()
+        """Put before orchd's command: what makes it run somewhere else (a network of its own)."""
         self.more = ""
         self.env = self._environment()
         self.project("octo/demo")
@@ -127,7 +129,7 @@ class World:
         """Start orchd, and do not wait."""
         log = (self.root / "orchd.out").open("ab")
         self.orchd = subprocess.Popen(
-            [sys.executable, "-m", "orch.supervisor", *options],
+            [*self.inside, sys.executable, "-m", "orch.supervisor", *options],
             env=self.env,
             cwd=self.root,
             stdin=subprocess.DEVNULL,
