@@ -80,6 +80,8 @@ def arguments(work: Work) -> tuple[str, ...]:
         argv += ["--model", work.model]
     if work.resume:
         argv += ["--resume", work.resume]
+    if work.ephemeral:
+        argv += ["--no-session-persistence"]
     if permissions.allowed_tools:
         argv += ["--allowedTools", ",".join(permissions.allowed_tools)]
     return (*argv, "--disallowedTools", ",".join(refused))

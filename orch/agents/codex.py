@@ -63,6 +63,7 @@ class Codex:
                 "worktree": work.worktree,
                 "model": work.model,
                 "resume": work.resume,
+                "ephemeral": "1" if work.ephemeral else "",
                 "system_file": f"{work.folder}/{SYSTEM}",
             },
             prompt=PROMPT,

@@ -149,15 +149,16 @@ class CodexStream:
         return {"threadId": self.session, **more}
 
     def _open(self) -> bytes:
-        """Begin a thread, or go on with the one to be resumed."""
+        """Begin a thread, or go on with the one to be resumed: in the folder that codex was started
+        in. Were it named here, codex would note in the person's settings that it is trusted."""
         settings = self._settings
         policy = settings.get("approvals") or "never"
         params: Message = {
-            "cwd": settings.get("worktree") or None,
             "approvalPolicy": GRANULAR if policy == "granular" else policy,
             "sandbox": settings.get("sandbox") or "workspace-write",
             "developerInstructions": settings.get("system") or None,
             "model": settings.get("model") or None,
+            "ephemeral": settings.get("ephemeral") == "1" or None,
         }
         params = {name: value for name, value in params.items() if value}
         resume = settings.get("resume")

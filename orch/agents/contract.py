@@ -35,7 +35,8 @@ class Permissions(Value, frozen=True, kw_only=True):
 class Work(Value, frozen=True, kw_only=True):
     """One attempt's work. `folder` is the attempt's folder, `worktree` where the agent works,
     `run` the marker of its processes; the prompts lie in the folder under `PROMPT`, `SYSTEM`.
-    `resume` is the native session to go on with (`Verdict.native_session`), '' for a new one."""
+    `resume` is the native session to go on with (`Verdict.native_session`), '' for a new one;
+    an `ephemeral` one need not be kept by the CLI."""
 
     task: str
     attempt: int
@@ -47,6 +48,7 @@ class Work(Value, frozen=True, kw_only=True):
     model: str = ""
     resume: str = ""
     permissions: Permissions = Permissions()
+    ephemeral: bool = False
 
 
 PROMPT, SYSTEM, OUTPUT = "prompt-msg.md", "prompt-sys.md", "output.json"

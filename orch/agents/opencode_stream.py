@@ -54,7 +54,7 @@ NOBODY = "A person said no."
 class OpencodeStream:
     """See `stream.Conversation`. `settings`: `permissions` is autonomous or supervised, `worktree`
     the folder that paths are shown relative to, `model` provider/model or '', `title` that of a
-    new session, `resume` the session to go on with or ''."""
+    new session, `resume` the session to go on with or '', `tries` other than `MOST_TRIES`."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self.session = ""
@@ -269,7 +269,7 @@ class OpencodeStream:
             self._given_up = True
             return [Limited(reason, until), Failed(f"{reason}: given up, it would wait too long")]
         tries = int(status.get("attempt") or 0)
-        if tries >= MOST_TRIES:
+        if tries >= int(self._settings.get("tries") or MOST_TRIES):
             self._given_up = True
             return [Failed(f"{reason}: given up after {tries} tries")]
         return [Retrying(reason, seconds)]

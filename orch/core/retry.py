@@ -15,7 +15,8 @@ OURS = frozenset({E.INFRASTRUCTURE, E.LOST})
 SAME_ERROR_LIMIT = 3
 LIMIT_SECONDS = 1800.0
 MODEL_SECONDS = 3600.0
-BROKEN_SECONDS = 1800.0
+UNTIL_CHECKED = 4102444800.0
+"""Until when a broken agent rests (the year 2100): until `orch agents --check` passes."""
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +62,7 @@ def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float)
             status=Status.ROUTED, reason=text, counted=False, other_agent=True, cooldown=until
         )
     if error in BROKEN_AGENT:
-        return _broken_agent(text, history, max_attempts, now)
+        return _broken_agent(text, history, max_attempts)
     if error is E.MODEL_UNAVAILABLE:
         return Consequence(
             status=Status.ROUTED, reason=text, other_agent=True, cooldown=now + MODEL_SECONDS
@@ -85,15 +86,15 @@ def _answered(verdict: Verdict, history: History, max_attempts: int) -> Conseque
     return Consequence(status=Status.DONE)
 
 
-def _broken_agent(text: str, history: History, max_attempts: int, now: float) -> Consequence:
+def _broken_agent(text: str, history: History, max_attempts: int) -> Consequence:
     if history.same_error + 1 >= SAME_ERROR_LIMIT or history.counted + 1 >= max_attempts:
-        return Consequence(status=Status.NEEDS_REVIEW, reason=text, cooldown=now + BROKEN_SECONDS)
+        return Consequence(status=Status.NEEDS_REVIEW, reason=text, cooldown=UNTIL_CHECKED)
     return Consequence(
         status=Status.ROUTED,
         reason=text,
         counted=False,
         other_agent=True,
-        cooldown=now + BROKEN_SECONDS,
+        cooldown=UNTIL_CHECKED,
     )
 
 

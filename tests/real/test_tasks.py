@@ -33,6 +33,7 @@ def test_a_whole_task_steered_in_mid_run_with_approvals(name, world: World, stag
     rules = {"mode": "supervised", "allowed_tools": ["Bash", "Read"]}
     before = stage.astray()
     scene = Scene(world, stage, name, run, permissions=rules)
+    settings = scene.settings()
     task = scene.add()
 
     asked = scene.allow(task, "first")
@@ -59,6 +60,7 @@ def test_a_whole_task_steered_in_mid_run_with_approvals(name, world: World, stag
         assert part in scene.shown(task)
     assert scene.left(task) == []
     assert {path.name for path in Path(done["worktree"]).glob(".*")} == {".git", ".orch.yml"}
+    assert scene.settings() == settings, "the person's settings are as they were"
     assert stage.astray() == before
     assert stage.server.strangers == []
 

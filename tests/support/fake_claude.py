@@ -3,8 +3,8 @@
 `fake_claude.py SCRIPT`: a JSON list of actions, done in order:
 ["hear"] waits for a text and echoes it; ["say", text]; ["tool", name, input, output];
 ["ask", tool, input] asks for permission, waits, and says what came; ["result", text];
-["fail", text]; ["interruptible"] waits for an interrupt; ["raw", text, times]; ["bytes", hex];
-["err", text]; ["spawn", command] leaves a process behind; ["eof"] waits for the end of its
+["fail", text, HTTP status]; ["interruptible"] waits for an interrupt; ["raw", text, times];
+["bytes", hex]; ["err", text]; ["spawn", command] leaves a process behind; ["eof"] waits for the end of its
 input; ["hang"]; ["exit", code].
 """
 
@@ -92,8 +92,8 @@ class Fake:
     def result(self, text: str) -> None:
         self._ended(subtype="success", is_error=False, result=text)
 
-    def fail(self, text: str) -> None:
-        self._ended(subtype="success", is_error=True, result=text, api_error_status=529)
+    def fail(self, text: str, status: int | None = 529) -> None:
+        self._ended(subtype="success", is_error=True, result=text, api_error_status=status)
 
     def _ended(self, **more: Any) -> None:
         self.turns += 1

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from msgspec import structs
 
 from orch import agents
 from orch.agents.plain import strip_ansi
+from orch.hosts.attempt import order, recorded
 from orch.hosts.local import Local
 from orch.model import Verdict
-from orch.session.launch import Instead
 from orch.tools.process import marked
 from tests.support.clis import MODEL, Stage, account
 from tests.support.model_server import Run, Usage
@@ -63,6 +64,12 @@ class Scene:
         world.home.config.write_text(text)
         world.inside = stage.network.inside() if stage.network else ()
         world.up()
+
+    def settings(self) -> dict[str, str]:
+        """The settings of the person, file by file; what a CLI keeps of its own is left out."""
+        person = self.world.root / "person"
+        files = [*person.glob("*.json"), *person.glob(".codex/*.toml"), *person.glob(".claude/*")]
+        return {str(file): file.read_text() for file in files if file.suffix}
 
     def add(self, title: str = "Greet") -> str:
         """Add a task."""
@@ -172,37 +179,36 @@ def start(
             model=MODEL[name], permissions=permissions, resume=resume,
         ),
     )  # fmt: skip
-    inside = stage.network.inside() if stage.network else ()
-    other = plan.instead
+    plan = inside(plan, stage)
     return made.start(
-        *inside, *plan.argv,
+        *plan.argv,
         protocol=plan.protocol,
         dialect=plan.dialect,
         settings={**plan.settings, **(settings or {})},
         prompt=str(folder / plan.prompt),
         env=agents.environment(given, plan.env, plan.passes),
-        again=(*inside, *plan.again) if plan.again else (),
-        instead=other and Instead(
-            argv=(*inside, *other.argv), dialect=other.dialect, settings=other.settings,
-            again=(*inside, *other.again),
-        ),
+        again=plan.again,
+        instead=order(plan, folder, session="", task="", attempt=1, run="", cwd="", env={},
+                      socket="").instead,
         **more,
     )  # fmt: skip
+
+
+def inside(plan: agents.Plan, stage: Stage) -> agents.Plan:
+    """The plan, in the network that has only loopback."""
+    enter = stage.network.inside() if stage.network else ()
+    return structs.replace(
+        plan,
+        argv=(*enter, *plan.argv),
+        again=(*enter, *plan.again) if plan.again else (),
+        instead=inside(plan.instead, stage) if plan.instead else None,
+    )
 
 
 def judged(attempt: Attempt, name: str) -> Verdict:
     """The verdict on a session that ends by itself, as the engine makes it."""
     result = until(lambda: attempt.world.host.finished(attempt.folder), "the end", SLOW)
-    ended = agents.Ended(
-        ended_by=result.ended_by,
-        exit_code=result.exit_code,
-        signal=result.signal,
-        message=result.message,
-        ended_at=result.ended_at,
-    )
-    events = tuple((attempt.folder / "events.jsonl").read_bytes().splitlines())
-    stderr = (attempt.folder / "stderr.txt").read_text()
-    verdict = agents.verdict(name, agents.Recorded(result=ended, events=events, stderr=stderr))
+    verdict = agents.verdict(name, recorded(attempt.world.host, attempt.folder, result))
     assert result.native_session in ("", verdict.native_session)
     return verdict
 
