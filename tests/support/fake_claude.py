@@ -3,9 +3,9 @@
 `fake_claude.py SCRIPT`: a JSON list of actions, done in order:
 ["hear"] waits for a text and echoes it; ["say", text]; ["tool", name, input, output];
 ["ask", tool, input] asks for permission, waits, and says what came; ["result", text];
-["fail", text, HTTP status]; ["interruptible"] waits for an interrupt; ["raw", text, times];
-["bytes", hex]; ["err", text]; ["spawn", command] leaves a process behind; ["eof"] waits for the end of its
-input; ["hang"]; ["exit", code].
+["fail", text, HTTP status]; ["interruptible"] waits for an interrupt;
+["raw", text, times]; ["bytes", hex]; ["err", text]; ["spawn", command] leaves a process behind;
+["eof"] waits for the end of its input; ["hang"]; ["exit", code].
 """
 
 from __future__ import annotations

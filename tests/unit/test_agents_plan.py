@@ -206,3 +206,22 @@ def test_one_step_done_is_said(tmp_path: Path):
     assert verdict.ok
     assert verdict.answer
     assert verdict.answer.summary == "1 step done"
+
+
+@pytest.mark.parametrize("cli", ["claude", "codex", "opencode"])
+@pytest.mark.parametrize("mode", ["autonomous", "supervised"])
+def test_no_trust_update_or_login_dialog_can_wait(cli, mode):
+    spec = agents.AgentSpec(protocol=cli)
+    rules = agents.Permissions(mode=mode)
+    plan = agents.plan(cli, spec, work(model="", permissions=rules))
+    plans = [plan, *([plan.instead] if plan.instead else [])]
+    assert {one.protocol for one in plans} == {"structured"}, "on pipes there is no dialog"
+    given = {one for each in plans for one in (*each.argv, *each.env, *each.env.values())}
+    needed = {
+        "claude": {"-p", "--permission-prompt-tool", "stdio", "DISABLE_AUTOUPDATER"},
+        "codex": {"check_for_update_on_startup=false", "app-server"},
+        "opencode": {"OPENCODE_DISABLE_AUTOUPDATE", "serve"},
+    }[cli]
+    assert needed <= given
+    if cli == "codex" and mode == "autonomous":
+        assert "--skip-git-repo-check" in given, "else its one-shot mode wants the folder trusted"
