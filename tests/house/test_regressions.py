@@ -93,9 +93,7 @@ TMUX_AND_GIT = {
     "capture repeating the whole pane": (
         "test_kills_of_capture_and_engine_make_neither_gap_nor_repeat",
     ),
-    "UTF-8 cut in the middle": (
-        "test_a_character_is_not_published_in_halves_unless_it_stays_one",
-    ),
+    "UTF-8 cut in the middle": ("test_a_character_is_not_published_in_halves_unless_it_stays_one",),
     "service restart killing every agent": (
         "test_restarting_every_service_leaves_a_working_agent_alone",
     ),

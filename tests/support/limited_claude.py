@@ -26,7 +26,11 @@ def main(folder: Path, most: int, seconds: float) -> None:
     if resets:
         limit = {"status": "rejected", "resetsAt": resets, "rateLimitType": "five_hour"}
         tell(type="rate_limit_event", rate_limit_info=limit)
-        said = {"is_error": True, "result": "You've hit your session limit", "api_error_status": 429}
+        said = {
+            "is_error": True,
+            "result": "You've hit your session limit",
+            "api_error_status": 429,
+        }
     else:
         said = {"is_error": False, "result": DONE}
     usage = {"input_tokens": 10, "output_tokens": 0 if resets else 5}
