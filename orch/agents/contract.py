@@ -12,13 +12,15 @@ from orch.model import Value, Verdict
 
 class AgentSpec(Value, frozen=True, kw_only=True):
     """An agent as configured (`agents.{name}`): `command` is an argv with placeholders; `mode` is
-    auto (the server of a CLI, else its one-shot mode), server or oneshot."""
+    auto (the server of a CLI, else its one-shot mode), server or oneshot; `reads` the CLI whose
+    output it prints."""
 
     protocol: str = "command"
     command: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     models: tuple[str, ...] = ()
     mode: str = "auto"
+    reads: str = ""
 
 
 class Permissions(Value, frozen=True, kw_only=True):

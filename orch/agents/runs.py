@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Protocol
 
+from orch.agents import answer as answers
 from orch.agents import claude_run, codex_run, gemini_run, opencode_run, qwen_run
 from orch.agents.contract import Recorded
 from orch.agents.stream import LINGERED
-from orch.model import Verdict
+from orch.model import ErrorClass, Verdict
 
 
 class Reader(Protocol):
@@ -37,6 +38,26 @@ READERS: dict[str, Reader] = {
     "qwen": qwen_run.verdict,
 }
 """The CLIs whose output is understood, in their one-shot and their streaming forms."""
+
+
+PRINTED = frozenset({"gemini", "qwen"})
+"""The CLIs that run as a `command` (`agents.{name}.reads`), judged by what they print."""
+
+
+def printed(cli: str, recorded: Recorded) -> Verdict:
+    """The verdict on a command that printed what this CLI prints; an answer may be in its output
+    file instead."""
+    verdict = judge(cli, recorded, recorded.tail.encode())
+    unread = verdict.ok or verdict.error is ErrorClass.INVALID_RESPONSE
+    if not recorded.output.strip() or not unread:
+        return verdict
+    try:
+        answer = answers.read(recorded.output)
+    except answers.Unreadable:
+        return verdict
+    return Verdict(
+        ok=True, answer=answer, usage=verdict.usage, native_session=verdict.native_session
+    )
 
 
 def judge(cli: str, recorded: Recorded, out: bytes | None = None) -> Verdict:

@@ -84,7 +84,7 @@ def _booted(
     try:
         host.start(SESSION, folder, Path(launch.cwd))
         result = _ended(host, folder, began + seconds + SWEEP_SECONDS)
-        verdict = agents.verdict(spec.protocol, recorded(host, folder, result))
+        verdict = agents.verdict(spec.read_as, recorded(host, folder, result))
     finally:
         host.sweep(launch.run)
         host.tmux.kill_server()
@@ -120,7 +120,7 @@ def _launch(
         name,
         agents.AgentSpec(
             protocol=spec.protocol, command=spec.command, env=spec.env, models=spec.models,
-            mode=spec.mode,
+            mode=spec.mode, reads=spec.reads,
         ),
         agents.Work(
             task="check", attempt=1, folder=str(folder), worktree=str(worktree), run=marker,

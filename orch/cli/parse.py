@@ -106,7 +106,7 @@ def _protocol(app: App, agent: str) -> str:
     if agent not in known:
         names = ", ".join(sorted({*known, *agents.BY_PROTOCOL, *READERS}))
         raise NotFound(f"there is no agent or protocol {agent!r}", f"there are {names}")
-    return known[agent].protocol
+    return known[agent].read_as
 
 
 def _run(path: str, stderr: str | None, code: int | None, cli: str) -> Verdict:

@@ -114,7 +114,7 @@ def collect(order: Order) -> tuple[Verdict, Result | None]:
     result = order.host.finished(order.folder)
     ended = result or Result(ended_by="lost", message="the session ended unheard")
     spec = order.config.agents.get(order.attempt.agent)
-    protocol = spec.protocol if spec is not None else "command"
+    protocol = spec.read_as if spec is not None else "command"
     return agents.verdict(protocol, recorded(order.host, order.folder, ended)), result
 
 
@@ -161,7 +161,7 @@ def write_sidecar(folder: Path, text: bytes) -> None:
 def _spec(spec: AgentConfig) -> agents.AgentSpec:
     return agents.AgentSpec(
         protocol=spec.protocol, command=spec.command, env=spec.env, models=spec.models,
-        mode=spec.mode,
+        mode=spec.mode, reads=spec.reads,
     )  # fmt: skip
 
 

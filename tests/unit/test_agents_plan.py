@@ -225,3 +225,29 @@ def test_no_trust_update_or_login_dialog_can_wait(cli, mode):
     assert needed <= given
     if cli == "codex" and mode == "autonomous":
         assert "--skip-git-repo-check" in given, "else its one-shot mode wants the folder trusted"
+
+
+RECORDINGS = Path(__file__).parents[1] / "golden" / "recordings"
+
+
+@pytest.mark.parametrize("cli", ["gemini", "qwen"])
+def test_a_command_is_read_as_the_cli_whose_output_it_prints(cli):
+    spec = agents.AgentSpec(command=("sh", "-c", f"exec {cli}"), reads=cli)
+    plan = agents.plan(cli, spec, work())
+    assert plan.protocol == "command"
+    person = {"GEMINI_API_KEY": "g", "OPENAI_API_KEY": "o", "ANTHROPIC_API_KEY": "a"}
+    kept = set(agents.environment(person, plan.env, plan.passes)) & set(person)
+    assert kept == {"GEMINI_API_KEY" if cli == "gemini" else "OPENAI_API_KEY"}
+    good, bad = (
+        (RECORDINGS / cli / name).read_text(errors="replace")
+        for name in ("ok-stream.out", "e401-stream.out")
+    )
+    ended = agents.Ended(ended_by="exit", exit_code=0)
+    done = agents.verdict(cli, agents.Recorded(result=ended, tail=good))
+    assert done.usage.output_tokens > 0
+    written = '{"status": "done", "summary": "in the file"}'
+    answered = agents.verdict(cli, agents.Recorded(result=ended, tail=good, output=written))
+    assert answered.answer is not None
+    assert answered.answer.summary == "in the file"
+    failed = agents.verdict(cli, agents.Recorded(result=ended, tail=bad, output=written))
+    assert (failed.ok, failed.error) == (False, "auth")
