@@ -26,7 +26,9 @@ def age(world: World, *tasks: str, seconds: float = OLD_SECONDS) -> None:
     """Make tasks, and their events, so much older; orch must be down."""
     with closing(sqlite3.connect(world.home.db)) as db, db:
         for task in tasks:
-            db.execute("UPDATE tasks SET updated_at = updated_at - ? WHERE key = ?", (seconds, task))
+            db.execute(
+                "UPDATE tasks SET updated_at = updated_at - ? WHERE key = ?", (seconds, task)
+            )
             db.execute("UPDATE events SET at = at - ? WHERE task = ?", (seconds, task))
 
 
@@ -92,23 +94,31 @@ def test_gc_takes_what_is_merged_and_leaves_what_is_dirty_unmerged_or_unknown(ru
     assert set(verdicts(world).values()) == {one for one in found.values() if one != "removed"}
 
 
-def test_what_is_old_goes_by_itself_and_nothing_of_an_open_task(running: World):
+def test_what_is_old_goes_by_itself_or_by_gc_and_nothing_of_an_open_task(running: World):
     world = running
     old = done(world, "Old", "write a.txt a")["id"]
-    fresh = done(world, "Fresh", "write b.txt b")["id"]
+    older = done(world, "Older", "write b.txt b")["id"]
+    fresh = done(world, "Fresh", "write c.txt c")["id"]
     held = world.add("Held", 'answer {"status": "blocked", "reason": "no key"}')
     world.wait_for(task=held, status="blocked")
     world.down()
     age(world, old, held)
+    age(world, older, seconds=4 * OLD_SECONDS)
     kept = {task: events_of(world, task) for task in (fresh, held)}
-    log = world.home.logs / "engine.log.3"
-    log.write_text("old\n")
+    world.configure("keep: {days: 300}")
     world.up()
+    world.until(lambda: not world.log_of(older).exists(), "the oldest goes by itself")
+    world.until(lambda: events_of(world, older) == 0, "its events too")
+    assert events_of(world, old) > 0
+    world.configure("keep: {days: 90}")
 
-    foretold = verdicts(world, "--dry-run")
-    assert [name for kind, name in foretold if kind == "artifacts"][0].startswith(f"{old} (")
-    assert any(kind == "events" for kind, _ in foretold)
-    assert world.log_of(old).exists()
+    def due() -> list[str]:
+        return [name for kind, name in verdicts(world, "--dry-run") if kind == "artifacts"]
+
+    world.until(lambda: due() != [], "a new limit holds at once")
+    assert due()[0].startswith(f"{old} (")
+    assert any(kind == "events" for kind, _ in verdicts(world, "--dry-run"))
+    assert world.log_of(old).exists(), "a dry run removes nothing"
     assert "removed" in verdicts(world).values()
 
     assert not world.log_of(old).exists()
@@ -117,7 +127,6 @@ def test_what_is_old_goes_by_itself_and_nothing_of_an_open_task(running: World):
     assert world.log_of(held).exists()
     world.until(lambda: events_of(world, old) == 0, "its events are forgotten")
     assert {task: events_of(world, task) for task in kept} == kept
-    assert log.exists(), "it is not old"
     assert world.task(old)["attempts"][0]["outcome"] == "done", "what was done stays known"
 
 
