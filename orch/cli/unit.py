@@ -13,6 +13,7 @@ from orch.cli import daemon, show
 from orch.cli.app import App
 from orch.core import unit
 from orch.errors import OrchError, Refused
+from orch.paths import data
 from orch.tools import units
 
 SHOWN = 12
@@ -39,8 +40,8 @@ def install(app: App, kind: str | None, force: bool) -> None:
       orch service install && orch service start
     """
     app.home.make()
-    its = units.of(app.home, kind or "")
-    text = units.wanted(app.home, its, daemon.command())
+    its = units.of(app.home.root, kind or "")
+    text = _wanted(app, its)
     there = its.text()
     edited = there is not None and not unit.is_sealed(there)
     if there is not None and edited and not force:
@@ -63,6 +64,11 @@ def install(app: App, kind: str | None, force: bool) -> None:
     show.result(app.json, document, f"{written}: {its.path}")
     if not app.json:
         _tell_what_follows(its, deaf, next_, missing, edited)
+
+
+def _wanted(app: App, its: units.Unit) -> str:
+    log = app.home.raw_log("orchd")
+    return units.wanted(its, data("contrib"), app.home.root, log, daemon.command())
 
 
 def _refuse_edited(its: units.Unit, there: str, text: str) -> None:
@@ -104,7 +110,7 @@ def uninstall(app: App, kind: str | None, force: bool) -> None:
     Example:
       orch service uninstall
     """
-    its = units.of(app.home, kind or "")
+    its = units.of(app.home.root, kind or "")
     there = its.text()
     if there is not None and not unit.is_sealed(there) and not force:
         raise Refused(f"{its.path} was edited by hand", "--force removes it all the same")
@@ -144,7 +150,7 @@ def start(app: App) -> None:
 def stop(app: App) -> None:
     """Stop orch, however it was started; agents go on."""
     running = daemon.roster(app.home)
-    its = units.of(app.home)
+    its = units.of(app.home.root)
     if its.path.exists() and not units.deaf(its.kind):
         units.carry_out(its, "stop")
     daemon.stop(app.home)
@@ -154,7 +160,7 @@ def stop(app: App) -> None:
 
 
 def _installed(app: App) -> units.Unit:
-    its = units.of(app.home)
+    its = units.of(app.home.root)
     if not its.path.exists():
         raise Refused("no unit is installed", "`orch service install`, or start by `orch up -d`")
     return its
@@ -188,11 +194,11 @@ def status(app: App) -> int:
 def look(app: App) -> dict[str, Any]:
     """The unit's file (`missing`, `current`, `outdated`, `edited`), what the service manager says
     of it, and whether the orchd that runs is the unit's."""
-    its = units.of(app.home)
+    its = units.of(app.home.root)
     there = its.text()
     differs: list[str] = []
     try:
-        differs = unit.difference(there or "", units.wanted(app.home, its, daemon.command()))
+        differs = unit.difference(there or "", _wanted(app, its))
     except OrchError as error:
         differs = [error.message]
     file = "missing" if there is None else "current" if not differs else "outdated"

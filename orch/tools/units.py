@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from orch.core import unit
 from orch.errors import OrchError, ToolFailed, Unknown
-from orch.paths import Home, data
 from orch.tools.process import run, said
 
 SECONDS = 100.0
@@ -49,18 +48,20 @@ def usual_kind() -> str:
     return unit.LAUNCHD if sys.platform == "darwin" else unit.SYSTEMD
 
 
-def of(home: Home, kind: str = "") -> Unit:
-    """The home's unit, installed or not: of that kind, else the one installed, else the usual."""
-    usual = home.root == Home(Path("~/.orch")).root
-    name = unit.name(os.fspath(home.root), usual)
+def of(root: Path, kind: str = "") -> Unit:
+    """The unit of the home at `root`, installed or not: of that kind, else the one installed, else
+    of the usual kind."""
+    usual = root == Path("~/.orch").expanduser()
+    name = unit.name(os.fspath(root), usual)
     found = [Unit(one, name, _folder(one) / unit.file_name(one, name)) for one in unit.KINDS]
     wanted = kind or next((one.kind for one in found if one.path.exists()), usual_kind())
     return next(one for one in found if one.kind == wanted)
 
 
-def wanted(home: Home, its: Unit, argv: Sequence[str]) -> str:
-    """What the unit's file should hold, for this machine and environment as they are now."""
-    environment = unit.kept(os.environ, os.fspath(home.root))
+def wanted(its: Unit, contrib: Path, root: Path, log: Path, argv: Sequence[str]) -> str:
+    """What the unit's file should hold, for this machine and environment as they are now: the
+    template in `contrib`, filled in for the home at `root` and orchd's `argv`."""
+    environment = unit.kept(os.environ, os.fspath(root))
     own = Path(argv[0]).parent
     if (own / "orch").exists() and os.fspath(own) not in environment["PATH"].split(":"):
         environment["PATH"] += f":{own}"  # jobs and agents may call `orch` too
@@ -69,12 +70,12 @@ def wanted(home: Home, its: Unit, argv: Sequence[str]) -> str:
     facts = unit.Facts(
         name=its.name,
         argv=(_lasting(argv[0]), *argv[1:]),
-        home=os.fspath(home.root),
-        log=os.fspath(home.raw_log("orchd")),
+        home=os.fspath(root),
+        log=os.fspath(log),
         environment=environment,
     )
     files = {unit.SYSTEMD: "orchd.service", unit.LAUNCHD: "dev.orch.orchd.plist"}
-    template = data("contrib") / its.kind / files[its.kind]
+    template = contrib / its.kind / files[its.kind]
     return unit.render(its.kind, template.read_text(encoding="utf-8"), facts)
 
 

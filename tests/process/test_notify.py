@@ -23,7 +23,7 @@ from tests.support.scratch_orchd import ROOT, ScratchOrchd, eventually, scratch_
 CREDENTIALS = struct.Struct("3i")
 
 
-class Manager:
+class NotifySocket:
     """The service manager's side of sd_notify(3): a datagram socket that learns who sends."""
 
     def __init__(self, address: str) -> None:
@@ -48,14 +48,14 @@ class Manager:
 
 
 @pytest.fixture(params=["file", "abstract"])
-def manager(request: pytest.FixtureRequest, short_home: Path) -> Iterator[Manager]:
+def manager(request: pytest.FixtureRequest, short_home: Path) -> Iterator[NotifySocket]:
     name = str(short_home / "notify") if request.param == "file" else f"@orch-test-{os.getpid()}"
-    made = Manager(name)
+    made = NotifySocket(name)
     with contextlib.closing(made.socket):
         yield made
 
 
-def start(orchd: ScratchOrchd, manager: Manager, watchdog: float = 0.5) -> int:
+def start(orchd: ScratchOrchd, manager: NotifySocket, watchdog: float = 0.5) -> int:
     """Start orchd as systemd does, with the watchdog's time in seconds; its pid."""
     told = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(int(watchdog * 1e6))}
     orchd.start(environment=told)
@@ -63,7 +63,7 @@ def start(orchd: ScratchOrchd, manager: Manager, watchdog: float = 0.5) -> int:
     return orchd.process.pid
 
 
-def test_a_service_manager_hears_of_each_stage_from_orchd_alone(manager: Manager):
+def test_a_service_manager_hears_of_each_stage_from_orchd_alone(manager: NotifySocket):
     with scratch_orchd("fork") as orchd:
         orchd.three()
         pid = start(orchd, manager)
@@ -88,7 +88,7 @@ def test_a_service_manager_hears_of_each_stage_from_orchd_alone(manager: Manager
 
 
 def test_a_broken_service_does_not_keep_the_others_from_being_ready(short_home: Path):
-    manager = Manager(str(short_home / "notify"))
+    manager = NotifySocket(str(short_home / "notify"))
     with contextlib.closing(manager.socket), scratch_orchd("fork") as orchd:
         orchd.limits = {"first_wait": 0.1, "longest_wait": 0.2}
         orchd.add("engine").add("broken", f"repaired:{orchd.root / 'never'}")
@@ -99,7 +99,7 @@ def test_a_broken_service_does_not_keep_the_others_from_being_ready(short_home: 
 
 def test_what_the_rendered_unit_starts_is_an_orchd_that_becomes_ready(short_home: Path):
     home = short_home / "a home"
-    manager = Manager(str(short_home / "notify"))
+    manager = NotifySocket(str(short_home / "notify"))
     facts = unit.Facts(
         name="orchd",
         argv=(sys.executable, "-P", "-u", "-m", "orch.supervisor"),

@@ -19,7 +19,7 @@ case "$*" in *show-environment*|"print gui/"[0-9]*) exit {answers} ;; esac
 case "$*" in
 *"show orchd"*) echo ActiveState=active; echo UnitFileState=enabled; echo MainPID=$(cat {pid}) ;;
 *" start orchd"*|kickstart*) {start} ;;
-*" stop orchd"*|*"disable --now"*|bootout*) kill -TERM $(cat {pid}) ;;
+*" stop orchd"*|*"disable --now"*|bootout*) kill -TERM $(cat {pid}) 2>/dev/null || true ;;
 show-user*) echo no ;;
 esac
 """

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
-import pytest
 
 from orch.cli import daemon
 from tests.faults.test_storm import heard
@@ -52,7 +50,7 @@ def agents_at_work(world: World) -> list[str]:
 
 
 def end_well(world: World, tasks: list[str], printed: Path) -> None:
-    """Let the agents end: each task is done by its first attempt, and `orch tail` missed nothing."""
+    """Let the agents end: all are done by their first attempts, and `orch tail` missed nothing."""
     (world.root / "gate").touch()
     logs = {}
     for task in tasks:
@@ -68,9 +66,8 @@ def end_well(world: World, tasks: list[str], printed: Path) -> None:
     world.until(all_heard, "tail printed every log, byte for byte")
 
 
-@pytest.mark.parametrize("mode", ["fork", "exec"])
-def test_a_restart_of_all_replaces_each_process_and_keeps_four_agents(world: World, mode: str):
-    world.up(f"--spawn={mode}")
+def test_a_restart_of_all_replaces_each_process_and_keeps_four_agents(world: World):
+    world.up()
     printed = world.root / "tail.jsonl"
     with printed.open("w") as said:
         world.follow("tail", "--json", into=said)
@@ -133,7 +130,6 @@ def versions(world: World) -> tuple[Path, Path]:
         made.append(place)
     environment = {**world.env, "PYTHONPATH": str(made[1])}
     command = [sys.executable, "-m", "orch", "version"]
-    told = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True)
-    assert told.stdout == "orch 0.1.1\n", told
-    assert os.fspath(made[0]) != os.fspath(made[1])
+    told = subprocess.check_output(command, env=environment, cwd="/", text=True)
+    assert told == "orch 0.1.1\n"
     return made[0], made[1]
