@@ -305,9 +305,10 @@ class ClearCooldowns(ToEngine[Done], frozen=True):
 
 class Garbage(Message, frozen=True):
     """What `orch gc` found: each `(kind, name, verdict)`; verdict `removed`, `removable` or why
-    it stays."""
+    it stays. `left_out` more did not fit into the message."""
 
     items: tuple[tuple[str, str, str], ...]
+    left_out: int = 0
 
 
 class CollectGarbage(ToEngine[Garbage], frozen=True):

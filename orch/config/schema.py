@@ -148,6 +148,15 @@ class Engine(Section, frozen=True, kw_only=True):
     sync_interval: Interval = 120
 
 
+class Keep(Section, frozen=True, kw_only=True):
+    """`keep`: how long, and how much of, what finished tasks left is kept: events and the folders
+    of attempts. Nothing of an open task ever goes. 0 for the last two: any amount."""
+
+    days: Annotated[int, Meta(ge=1, le=36_500)] = 90
+    artifacts_gib: Annotated[float, Meta(ge=0, le=1_000_000)] = 20.0
+    events: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 1_000_000
+
+
 class GitHub(Section, frozen=True, kw_only=True):
     """`gh`: what the project is called, `owner/repo`."""
 
@@ -190,6 +199,7 @@ class Config(Section, frozen=True, kw_only=True):
     model_map: dict[Tier, dict[AgentName, str]] = {}
     git: Git = Git()
     engine: Engine = Engine()
+    keep: Keep = Keep()
     gh: GitHub = GitHub()
     jobs: tuple[JobConfig, ...] = ()
 
@@ -209,7 +219,7 @@ BUILT_IN: dict[str, Any] = {
 INTERNAL = frozenset({"jobs[].problem"})
 """Attributes that orch fills in itself; in a file they are unknown keys."""
 
-GLOBAL_ONLY = ("projects", "engine")
+GLOBAL_ONLY = ("projects", "engine", "keep")
 """Sections that mean something in `config.yml` alone."""
 
 PROJECT_ONLY = ("gh.repo",)

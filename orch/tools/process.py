@@ -117,6 +117,18 @@ def marked(run: str) -> list[int]:
     return found
 
 
+def inside(folder: str | os.PathLike[str]) -> list[int]:
+    """The processes of this user whose current folder is `folder` or lies below it."""
+    top = os.fspath(folder)
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            where = process.cwd()
+            if where == top or where.startswith(f"{top}/"):
+                found.append(process.pid)
+    return found
+
+
 def end(pids: Iterable[int], grace: float = 1.0) -> list[int]:
     """End processes: SIGTERM, `grace` seconds, SIGKILL. Returns those that live on regardless."""
     living = {pid: born for pid in pids if (born := started(pid)) is not None}

@@ -208,7 +208,7 @@ class Attempts(Endings):
             with self.write():
                 attempts.update(self.store, attempt.id, phase=Phase.COLLECT)
         except Unknown:
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
             return
         self.publish(SessionChanged(session))
         self.advance(attempts.get(self.store, attempt.id))
@@ -274,7 +274,7 @@ class Attempts(Endings):
             try:
                 go_on()
             except Unknown:
-                self._put_off(attempt.id)
+                self.put_off(attempt.id)
 
         self._busy.add(attempt.id)
         try:
@@ -286,7 +286,7 @@ class Attempts(Endings):
             )
         except Refused:
             self._busy.discard(attempt.id)
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
 
     def _failed(self, attempt: Attempt, error: Exception) -> None:
         message = _words(error)
@@ -314,9 +314,10 @@ class Attempts(Endings):
             return
         with self.write():
             tasks.update(self.store, attempt.task, self.now(), last_error=message)
-        self._put_off(attempt.id, float(2 ** min(tries, 6)))
+        self.put_off(attempt.id, float(2 ** min(tries, 6)))
 
-    def _put_off(self, attempt: int, seconds: float = 1.0) -> None:
+    def put_off(self, attempt: int, seconds: float = 1.0) -> None:
+        """Have an attempt's next step taken later."""
         self._later[attempt] = self.clock() + seconds
 
 
