@@ -1,9 +1,11 @@
 """When jobs are due: cron lines over time zones and clock changes, and what to catch up.
 
-A line that names its hours is meant on the wall clock: in the spring gap it is due at the moment of
-the change, in the autumn it is due in the first of the two hours only. A line whose hour field
-begins with `*` is meant in real time: it is due in both of the two hours, and not at all in the
-gap. Day of month and day of week are joined by OR when both are restricted (POSIX, crontab(5)).
+As in Debian's cron(8): a line that names its minutes and hours is meant on the wall clock: in the
+spring gap it is due at the moment of the change, in the autumn it is due in the first of the two
+hours only. A line whose minute or hour field begins with `*` is meant in real time: it is due in
+both of the two hours, and not at all in the gap. Day of month and day of week are joined by OR
+when both are restricted (POSIX, crontab(5)); a field that begins with `*` restricts nothing by
+itself, so `*/2` is joined by AND.
 """
 
 from __future__ import annotations
@@ -71,7 +73,8 @@ def next_time(schedule: str, timezone: str, after: float) -> float:
     """The schedule's first time later than `after`; an empty zone is the machine's."""
     line = _read(schedule)
     offset = _offset(timezone)
-    find = _in_real_time if line.split()[1].startswith("*") else _on_the_wall
+    minute, hour, *_ = line.split()
+    find = _in_real_time if minute[0] == "*" or hour[0] == "*" else _on_the_wall
     return float(find(line, offset, int(after // 1)))
 
 
@@ -238,7 +241,9 @@ def _next_wall(line: str, wall: int) -> int:
     from croniter import CroniterBadDateError, croniter  # noqa: PLC0415 - slow to import
 
     try:
-        return round(croniter(line, float(wall)).get_next(float))
+        days = line.split()[2::2]
+        either = not any(field.startswith("*") for field in days)
+        return round(croniter(line, float(wall), day_or=either).get_next(float))
     except CroniterBadDateError:
         raise Malformed(f"{line!r} never comes") from None
 

@@ -16,7 +16,7 @@ from orch.messages import CollectGarbage, Garbage
 from orch.model import Status, Task
 from orch.paths import Home
 from orch.service import Later, answers
-from orch.store import attempts, tasks
+from orch.store import attempts, job_runs, tasks
 from orch.tools import git
 from services.engine.jobs import JobDesk
 
@@ -53,6 +53,11 @@ class GarbageDesk(JobDesk):
             for one in attempts.sessions(self.store, "", 0.0, "")
             if one.session not in open_now
         }
+        for session, (folder, ended) in job_runs.sessions(self.store).items():
+            if ended:
+                past[session] = folder
+            else:
+                open_now.add(session)
         scene = Scene(
             home=self.home, host=self.host,
             repos={slug: Path(p.path) for slug, p in self.loaded.projects.items()},
