@@ -383,12 +383,14 @@ class GetJob(ToEngine[JobDetail], frozen=True):
 
 class JobFired(Message, frozen=True):
     """What the firing made: a task, or the run of a number; `outcome` is `skipped` where it made
-    nothing, `queued` or `started`, or what a self-review came to; `reason` says why."""
+    nothing, `queued` or `started`, or what a self-review came to; `reason` says why. `before`: it
+    was an earlier request that fired it."""
 
     task: str
     reason: str = ""
     run: int = 0
     outcome: str = ""
+    before: bool = False
 
 
 class FireJob(ToEngine[JobFired], frozen=True):

@@ -77,12 +77,12 @@ class Scheduler(Service):
         due = self.agenda.due(self.now())
         fired = []
         for firing in sorted(due, key=lambda one: self._refusals.get(key(one.job), 0)):
-            fired.append(self._fire(firing))
+            fired += self._fire(firing)
             self.agenda.settled(firing)
             self._refusals.pop(key(firing.job), None)
         return fired
 
-    def _fire(self, firing: Firing) -> Fired:
+    def _fire(self, firing: Firing) -> list[Fired]:
         job, at = firing
         try:
             done = self.ask(FireJob(job.id, job.project, at))
@@ -91,12 +91,14 @@ class Scheduler(Service):
             raise
         except OrchError as error:
             self.log.warning(f"job {job.id} was not fired: {error}", extra={"due": at})
-            return job.id, at, "", "refused"
+            return [(job.id, at, "", "refused")]
+        if done.before:  # by another scheduler, or before the clock was set back
+            return []
         self.log.info(
             f"fired job {job.id}",
             extra={"due": at, "task": done.task, "run": done.run, "reason": done.reason},
         )
-        return job.id, at, done.task, done.outcome
+        return [(job.id, at, done.task, done.outcome)]
 
     def _plan(self) -> None:
         nearest = self.agenda.nearest()

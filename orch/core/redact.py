@@ -90,7 +90,7 @@ class Masker:
             if end is None:
                 return ""
             self._in_key, line = False, line[end.end() :]
-            return f"{self._masked(line)}\n"
+            return f"{self._masked(line)}\n" if line.strip() else ""
         begin = KEY_BEGINS.search(line)
         if begin is None:
             return f"{self._masked(line)}\n"

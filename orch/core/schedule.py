@@ -137,7 +137,14 @@ class Agenda:
             self._plan(name)
 
     def due(self, now: float) -> list[Firing]:
-        """What to fire at `now`; a time stays due until it is `settled`."""
+        """What to fire at `now`; a time stays due until it is `settled`.
+
+        When the clock was set back, what comes is planned again: that a time of it was fired
+        already is known to the engine, which fires it no second time.
+        """
+        for line in [line for line, until in self._dealt.items() if until > now]:
+            self._dealt[line] = now
+            self._plan(line[0])
         ripe = [name for name, at in self._next.items() if at <= now]
         if not ripe:
             return []
@@ -180,9 +187,9 @@ class Agenda:
 
 def known_until(job: Job, dealt: float | None, now: float) -> float:
     """The time up to which a job's times are dealt with: what this process knows, what the engine
-    knows, or, at first sight, now. What lies more than a day ahead comes from a wrong clock."""
+    knows, or, at first sight, now. What lies ahead comes from a clock that has been set back."""
     told = (dealt, job.last_due, job.seen_at)
-    return max((at for at in told if at is not None and at <= now + WINDOW), default=now)
+    return max((at for at in told if at is not None and at <= now), default=now)
 
 
 def _read(schedule: str) -> str:

@@ -38,6 +38,9 @@ def fire(store: Store, run: JobRun) -> int:
             run.task, run.outcome, run.reason, run.summary, run.fired_at, run.ended_at,
         ),
     )  # fmt: skip
+    store.execute(
+        "UPDATE jobs_seen SET runs = runs + 1 WHERE project = ? AND job = ?", (run.project, run.job)
+    )
     return int(row[0])
 
 
@@ -66,20 +69,20 @@ def open_ones(store: Store) -> list[JobRun]:
 def of_job(store: Store, project: str, job: str, limit: int) -> list[JobRun]:
     """A job's newest runs, newest first."""
     rows = store.rows(
-        "SELECT * FROM job_runs WHERE project = ? AND job = ? ORDER BY due DESC LIMIT ?",
+        "SELECT * FROM job_runs WHERE project = ? AND job = ? ORDER BY run DESC LIMIT ?",
         (project, job, limit),
     )
     return [_run(row) for row in rows]
 
 
-def last_due(store: Store, project: str, job: str) -> tuple[float | None, int]:
-    """The newest time for which the clock fired a job, and how often it was fired in all."""
+def last_due(store: Store, project: str, job: str) -> float | None:
+    """The newest time for which the clock fired a job."""
     row = store.one(
-        "SELECT max(due) FILTER (WHERE NOT manual), count(*) FROM job_runs"
-        " WHERE project = ? AND job = ?",
+        "SELECT due FROM job_runs WHERE project = ? AND job = ? AND NOT manual"
+        " ORDER BY due DESC LIMIT 1",
         (project, job),
     )
-    return row[0], int(row[1])
+    return float(row[0]) if row else None
 
 
 def going_on(store: Store, project: str, job: str) -> tuple[str, int]:
@@ -87,10 +90,10 @@ def going_on(store: Store, project: str, job: str) -> tuple[str, int]:
     have not begun."""
     rows = store.rows(
         "SELECT r.task AS task, r.run AS run, r.state AS state, t.status AS status FROM"
-        " (SELECT * FROM job_runs WHERE project = ? AND job = ? ORDER BY due DESC LIMIT ?) r"
+        " (SELECT * FROM job_runs WHERE project = ? AND job = ? ORDER BY run DESC LIMIT ?) r"
         " LEFT JOIN tasks t ON t.key = r.task AND r.task <> ''"
         f" WHERE r.type = 'bash' AND r.state <> 'ended' OR r.type = 'task' AND {_TASK_GOES_ON}"
-        " ORDER BY r.due DESC",
+        " ORDER BY r.run DESC",
         (project, job, LOOKED_AT),
     )
     waiting = sum(row["state"] == "queued" or row["status"] in ("new", "routed") for row in rows)
@@ -147,7 +150,7 @@ def sessions(store: Store) -> dict[str, tuple[str, bool]]:
 def surplus(store: Store, keep: int, limit: int) -> list[JobRun]:
     """Ended runs with output beyond the newest `keep` of each job."""
     rows = store.rows(
-        "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY project, job ORDER BY due DESC)"
+        "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY project, job ORDER BY run DESC)"
         " AS place FROM job_runs WHERE folder <> '') WHERE place > ? AND state = 'ended' LIMIT ?",
         (keep, limit),
     )

@@ -15,10 +15,10 @@ def see(store: Store, project: str, job: str, schedule: str, now: float) -> None
     )
 
 
-def seen(store: Store, project: str, job: str) -> float | None:
-    """When a job was first seen with its present schedule (epoch seconds)."""
-    row = store.one("SELECT at FROM jobs_seen WHERE project = ? AND job = ?", (project, job))
-    return float(row[0]) if row else None
+def seen(store: Store, project: str, job: str) -> tuple[float | None, int]:
+    """When a job was first seen with its present schedule (epoch seconds), and how often it ran."""
+    row = store.one("SELECT at, runs FROM jobs_seen WHERE project = ? AND job = ?", (project, job))
+    return (float(row[0]), int(row[1])) if row else (None, 0)
 
 
 def cool(store: Store, agent: str, model: str, until: float, reason: str) -> None:

@@ -85,7 +85,7 @@ class JobDesk(SelfReview):
     def _job(self, project: str, job: JobConfig) -> Job:
         runs = job_runs.of_job(self.store, project, job.id, 1)
         last = runs[0] if runs else None
-        last_due, count = job_runs.last_due(self.store, project, job.id)
+        seen_at, count = jobs.seen(self.store, project, job.id)
         task = tasks.find(self.store, last.task) if last and last.task else None
         result = (task.status if task else last.outcome or last.state) if last else ""
         command = masked(_shown(job.command), secrets(self.config_of(project)))
@@ -95,7 +95,7 @@ class JobDesk(SelfReview):
             agent=job.task.agent, enabled=job.enabled, catch_up=job.catch_up,
             overlap=job.overlap, problem=job.problem or _problem(project, job),
             command=command, dir=job.dir, timeout_seconds=job.timeout_seconds,
-            seen_at=jobs.seen(self.store, project, job.id), last_due=last_due,
+            seen_at=seen_at, last_due=job_runs.last_due(self.store, project, job.id),
             last_run=last.due if last else None, last_task=last.task if last else "",
             last_result=result, active=job_runs.going_on(self.store, project, job.id)[0],
             runs=count,
@@ -108,7 +108,7 @@ class JobDesk(SelfReview):
         """Make the task, or start the run, of a job's due time, once."""
         past = job_runs.fired(self.store, request.project, request.id, request.at)
         if past is not None:
-            return _told(past)
+            return msgspec.structs.replace(_told(past), before=True)
         project, job = self._job_named(request.project, request.id)
         if not job.enabled:
             raise Refused(f"the job {job.id} is disabled", f"`orch job enable {job.id}`")
