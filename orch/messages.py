@@ -8,7 +8,7 @@ import msgspec
 
 from orch import __version__
 from orch.errors import BY_NAME, Malformed, OrchError
-from orch.model import Attempt, Effect, Event, Job, Served, Session, Task, Usage
+from orch.model import Attempt, Effect, Event, Job, JobRun, Served, Session, Task, Usage
 
 MAX_BYTES = 1 << 20
 """The largest message, in bytes; larger bodies go by file."""
@@ -367,11 +367,31 @@ class ListJobs(ToEngine[Jobs], frozen=True):
     project: str = ""
 
 
+class JobDetail(Message, frozen=True):
+    """A job and its newest runs, newest first."""
+
+    job: Job
+    runs: tuple[JobRun, ...]
+
+
+class GetJob(ToEngine[JobDetail], frozen=True):
+    """One job with its last runs. Without `project` its id must be that of one job alone."""
+
+    id: str
+    project: str = ""
+    limit: int = 20
+
+
 class JobFired(Message, frozen=True):
-    """The task that the firing made ('' when skipped, and why)."""
+    """What the firing made: a task, or the run of a number; `outcome` is `skipped` where it made
+    nothing, `queued` or `started`, or what a self-review came to; `reason` says why. `before`: it
+    was an earlier request that fired it."""
 
     task: str
     reason: str = ""
+    run: int = 0
+    outcome: str = ""
+    before: bool = False
 
 
 class FireJob(ToEngine[JobFired], frozen=True):
@@ -382,10 +402,19 @@ class FireJob(ToEngine[JobFired], frozen=True):
     at: float
 
 
-class PassRun(Message, frozen=True):
-    """One scheduler pass: `(job, due time, task)` of each that fired."""
+class RunJob(ToEngine[JobFired], frozen=True):
+    """Run a job now, whatever its schedule and also when it is disabled; its `overlap` holds."""
 
-    fired: tuple[tuple[str, float, str], ...]
+    id: str
+    project: str = ""
+    by: str = ""
+    key: str = ""
+
+
+class PassRun(Message, frozen=True):
+    """One scheduler pass: `(job, due time, task, outcome)` of each that fired."""
+
+    fired: tuple[tuple[str, float, str, str], ...]
 
 
 class RunPass(ToScheduler[PassRun], frozen=True):

@@ -203,7 +203,9 @@ class Effect(Value, frozen=True, kw_only=True):
 class Job(Value, frozen=True, kw_only=True):
     """A scheduled job as configured (`spec: jobs`); `project` is empty for a global one.
 
-    `seen_at`: when the engine first saw it with this schedule; nothing before is owed.
+    `seen_at`: when the engine first saw it with this schedule; nothing before is owed. `last_due`:
+    the newest time that the clock fired; `last_run`: that of the newest run of all. `active`: what
+    of it goes on, a task or a run.
     """
 
     id: str
@@ -219,11 +221,43 @@ class Job(Value, frozen=True, kw_only=True):
     catch_up: str = "once"
     overlap: str = "skip"
     problem: str = ""
+    command: str = ""
+    dir: str = "."
+    timeout_seconds: int = 0
     seen_at: float | None = None
     last_due: float | None = None
+    last_run: float | None = None
     last_task: str = ""
     last_result: str = ""
+    active: str = ""
     runs: int = 0
+
+
+class JobRun(Value, frozen=True, kw_only=True):
+    """One firing of a job: for its time `due`, or by a person (`manual`). Unique on project, job
+    and due; `run` numbers the runs of a home.
+
+    `state` is queued, starting, running or ended; `outcome` is done, failed, timeout, cancelled,
+    lost, skipped or no_issues, and of a run that made a `task` the status that this came to.
+    `folder` holds the output of a command (`terminal.log`); times are seconds since the epoch.
+    """
+
+    project: str
+    job: str
+    due: float
+    run: int = 0
+    type: str = "task"
+    manual: bool = False
+    state: str = "ended"
+    task: str = ""
+    outcome: str = ""
+    reason: str = ""
+    summary: str = ""
+    session: str = ""
+    folder: str = ""
+    exit_code: int | None = None
+    fired_at: float = 0.0
+    ended_at: float | None = None
 
 
 class Served(Value, frozen=True, kw_only=True):

@@ -56,6 +56,9 @@ VariableName = Annotated[
 ]
 Hidden = Annotated[str, Meta(extra={"secret": True})]
 Words = Annotated[tuple[str, ...], Meta(extra={"split": "words"})]
+SHELL = ("bash", "-c")
+"""What runs a script that is given as text."""
+Script = Annotated[tuple[str, ...], Meta(extra={"split": "shell"})]
 Slug = Annotated[
     str,
     Meta(
@@ -164,7 +167,8 @@ class GitHub(Section, frozen=True, kw_only=True):
 
 
 class JobTask(Section, frozen=True, kw_only=True):
-    """`jobs[].task`: the task that a firing makes."""
+    """`jobs[].task`: the task that a firing makes. Of a job of another type: its title, and the
+    agent and labels of what a self-review files."""
 
     title: Annotated[str, Meta(min_length=1, max_length=10_000)]
     body: str = ""
@@ -173,15 +177,19 @@ class JobTask(Section, frozen=True, kw_only=True):
 
 
 class JobConfig(Section, frozen=True, kw_only=True):
-    """One of `jobs`. `project` is for a job in `config.yml`: whose it is. `problem` says why it
-    cannot run ('' when it can); never in the file."""
+    """One of `jobs`. `project` is for a job in `config.yml`: whose it is. `command` (text for bash,
+    or an argv), `dir` (from the project's folder) and `timeout_seconds` are those of a bash job.
+    `problem` says why the job cannot run ('' when it can); never in the file."""
 
     id: JobId
     schedule: Annotated[str, Meta(min_length=1, max_length=200)]
     timezone: str = ""
     project: Slug = ""
-    type: Literal["task"] = "task"
-    task: JobTask
+    type: Literal["task", "bash", "self-review"] = "task"
+    task: JobTask = JobTask(title="")
+    command: Script = ()
+    dir: Annotated[str, Meta(min_length=1, max_length=1000)] = "."
+    timeout_seconds: Annotated[int, Meta(ge=1, le=86400)] = 600
     external: Literal[False] = False
     enabled: bool = True
     overlap: Literal["skip", "queue", "allow"] = "skip"
@@ -261,16 +269,12 @@ LATER = frozenset(
         "notifications",
         "hooks",
         "skills",
-        "jobs[].timeout_seconds",
-        "jobs[].dir",
-        "jobs[].command",
     }
 )
 """Keys of a later version; this one refuses them by name rather than ignore them."""
 
 LATER_VALUES: dict[str, frozenset[object]] = {
     "router.mode": frozenset({"llm"}),
-    "jobs[].type": frozenset({"bash", "self-review"}),
     "jobs[].external": frozenset({True}),
 }
 """Values of a later version, by key."""

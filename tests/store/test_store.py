@@ -6,8 +6,8 @@ import apsw
 import pytest
 
 from orch.errors import NotFound, Refused, Unknown
-from orch.model import Answer, Phase, Status, Task, Usage
-from orch.store import attempts, events, jobs, outbox, tasks
+from orch.model import Answer, JobRun, Phase, Status, Task, Usage
+from orch.store import attempts, events, job_runs, jobs, outbox, tasks
 from orch.store.db import Fenced, Store
 
 assert Answer  # the nouns come from one place
@@ -194,11 +194,13 @@ def test_a_delivery_is_kept_once(store):
 
 def test_a_job_fires_once_for_each_due_time(store):
     with store.transaction():
-        jobs.fire(store, "o/r", "j", 60.0, "int-1", "", 61.0)
+        job_runs.fire(store, JobRun(project="o/r", job="j", due=60.0, task="int-1"))
     with pytest.raises(apsw.ConstraintError), store.transaction():
-        jobs.fire(store, "o/r", "j", 60.0, "int-2", "", 62.0)
-    assert jobs.fired(store, "o/r", "j", 60.0)["task"] == "int-1"
-    assert jobs.last(store, "o/r", "j")["runs"] == 1
+        job_runs.fire(store, JobRun(project="o/r", job="j", due=60.0, task="int-2"))
+    fired = job_runs.fired(store, "o/r", "j", 60.0)
+    assert fired is not None
+    assert fired.task == "int-1"
+    assert job_runs.last_due(store, "o/r", "j") == 60.0
 
 
 def test_a_job_is_seen_anew_when_its_schedule_changes(store):
@@ -206,7 +208,7 @@ def test_a_job_is_seen_anew_when_its_schedule_changes(store):
         for schedule, now in (("* * * * *", 1.0), ("* * * * *", 2.0), ("@daily", 3.0)):
             jobs.see(store, "o/r", "j", schedule, now)
             seen = jobs.seen(store, "o/r", "j")
-            assert seen == (3.0 if schedule == "@daily" else 1.0)
+            assert seen == (3.0 if schedule == "@daily" else 1.0, 0)
 
 
 def test_readers_and_a_writer_never_meet_a_busy_database(store, tmp_path):
