@@ -55,7 +55,10 @@ def _text_fault(found: str, bare: kinds.StrType, extra: dict[str, Any], got: str
 
 
 def split_text(text: str, kind: kinds.Type) -> list[str]:
-    """Text as the items of a list: at commas, or a command into words as a shell would."""
+    """Text as the items of a list: at commas, or a command into words as a shell would, or a line
+    for a shell as the argv that runs it."""
+    if extra_of(kind).get("split") == "shell":
+        return ["/bin/sh", "-c", text] if text.strip() else []
     if extra_of(kind).get("split") == "words":
         try:
             return shlex.split(text)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -37,6 +38,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
     known: prompt.Known
     earlier_base: str = ""
+    budget: dict[str, Any] = {}
+    """What the agent may spend (`orch.agents.budget.written`)."""
 
     @property
     def run(self) -> str:
@@ -200,6 +203,7 @@ def _work(order: Order) -> agents.Work:
         worktree=order.attempt.worktree,
         model=order.attempt.model,
         run=order.run,
+        metered=bool(order.budget),
         permissions=agents.Permissions(
             mode=allowed.mode,
             sandbox=allowed.sandbox,
@@ -232,6 +236,7 @@ def _launch(order: Order, spec: AgentConfig, plan: agents.Plan) -> Launch:
         dialect=plan.dialect,
         settings=plan.settings,
         prompt=str(order.folder / plan.prompt) if plan.prompt else "",
+        budget=order.budget if plan.dialect else {},
     )
 
 
