@@ -180,6 +180,7 @@ class Hooks(Section, frozen=True, kw_only=True):
     on_job_fired: ShellCommand = ()
     on_service_started: ShellCommand = ()
     on_service_stopped: ShellCommand = ()
+    on_notice_given: ShellCommand = ()
     timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     prepare_worktree: ShellCommand = ()
     prepare_timeout_seconds: Annotated[int, Meta(ge=1, le=86400)] = 600

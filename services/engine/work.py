@@ -53,9 +53,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """A worktree is ready: the commit that the branch started from."""
+    """A worktree is ready: the commit that its branch started from; `fresh`: it was made now."""
 
     base: str
+    fresh: bool = False
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +77,9 @@ def make_worktree(order: Order) -> Prepared:
     start = git.start(order.repo)
     attempt = order.attempt
     commit = git.fetch(order.repo, start.branch) if start.remote else start.commit
+    fresh = not Path(attempt.worktree).is_dir()
     git.add_worktree(order.repo, Path(attempt.worktree), attempt.branch, commit)
-    return Prepared(base=attempt.base or order.earlier_base or commit)
+    return Prepared(base=attempt.base or order.earlier_base or commit, fresh=fresh)
 
 
 def launch(order: Order) -> None:

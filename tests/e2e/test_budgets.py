@@ -1,4 +1,4 @@
-"""Budgets by the real command: an agent that would cost too much is stopped, and people hear of it."""
+"""Budgets by the real command: an agent that costs too much is stopped, and people hear of it."""
 
 from __future__ import annotations
 

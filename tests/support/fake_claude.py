@@ -130,7 +130,8 @@ class Fake:
         if self.used is not None:
             summed = {name: self.used.get(key, 0) for name, key in SUMMED.items()}
         models = {self.name: summed}
-        self.tell(type="result", usage=USAGE, modelUsage=models, total_cost_usd=self.usd and self.usd * self.turns,
+        usd = self.usd and self.usd * self.turns
+        self.tell(type="result", usage=USAGE, modelUsage=models, total_cost_usd=usd,
                   permission_denials=[], **more)  # fmt: skip
 
     def raw(self, text: str, times: int = 1) -> None:
