@@ -8,7 +8,19 @@ import msgspec
 
 from orch import __version__
 from orch.errors import BY_NAME, Malformed, OrchError
-from orch.model import Attempt, Effect, Event, Job, JobRun, Served, Session, Task, Usage
+from orch.model import (
+    Attempt,
+    Cost,
+    Effect,
+    Event,
+    Job,
+    JobRun,
+    Period,
+    Served,
+    Session,
+    Task,
+    Usage,
+)
 
 MAX_BYTES = 1 << 20
 """The largest message, in bytes; larger bodies go by file."""
@@ -290,10 +302,45 @@ class Overview(Message, frozen=True):
     problems: tuple[str, ...]
     cooldowns: dict[str, float] = {}
     agents: dict[str, dict[str, float]] = {}
+    notices: tuple[Event, ...] = ()
 
 
 class GetOverview(ToEngine[Overview], frozen=True):
     """Slots, queue, sessions, problems, and per agent how its attempts went."""
+
+
+class Costs(Message, frozen=True):
+    """What attempts cost from `since` to `until` (epoch seconds; 0: from the beginning), summed
+    `by` those names, and in all. Of one task: its attempts one by one, and its limits (0: none)."""
+
+    since: float
+    until: float
+    by: tuple[str, ...]
+    rows: tuple[Cost, ...]
+    total: Cost
+    task: str = ""
+    max_tokens: int = 0
+    max_usd: float = 0.0
+
+
+class GetCosts(ToEngine[Costs], frozen=True):
+    """What was spent. `by`: any of agent,model,day,task; `since`: 24h, 7d, a date (in the engine's
+    time zone); an `id` asks for one task instead, attempt by attempt."""
+
+    id: str = ""
+    project: str = ""
+    by: str = ""
+    since: str = ""
+
+
+class Metrics(Message, frozen=True):
+    """How attempts went, the shortest period first."""
+
+    periods: tuple[Period, ...]
+
+
+class GetMetrics(ToEngine[Metrics], frozen=True):
+    """Outcomes, durations and errors of the last 24 hours and the last 7 days."""
 
 
 class ClearCooldowns(ToEngine[Done], frozen=True):

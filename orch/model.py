@@ -129,6 +129,8 @@ class Attempt(Value, frozen=True, kw_only=True):
     ended_at: float | None = None
     counted: bool = True
     usage: Usage = Usage()
+    used_model: str = ""
+    """The model that answered, as the agent named it; `model` is the one asked for."""
 
 
 class Task(Value, frozen=True, kw_only=True):
@@ -160,6 +162,45 @@ class Task(Value, frozen=True, kw_only=True):
     not_before: float = 0.0
     created_at: float = 0.0
     updated_at: float = 0.0
+
+
+class Cost(Value, frozen=True, kw_only=True):
+    """What attempts cost in sum. `usd` is the sum of what is known, None where nothing is;
+    `unpriced` counts attempts that used tokens at a price nobody knows. `agent`, `model`, `day`
+    and `task` say of which, '' where that was not asked for."""
+
+    agent: str = ""
+    model: str = ""
+    day: str = ""
+    task: str = ""
+    attempts: int = 0
+    unpriced: int = 0
+    usage: Usage = Usage()
+
+
+class AgentRecord(Value, frozen=True, kw_only=True):
+    """How an agent's attempts went. `judged` are those that count for or against it: neither
+    stopped by a person nor lost by orch nor met by a vendor's limit. Percentiles (nearest rank) of
+    the seconds from start to end are over the judged ones; None without any."""
+
+    agent: str
+    attempts: int = 0
+    done: int = 0
+    judged: int = 0
+    p50_seconds: float | None = None
+    p95_seconds: float | None = None
+    usd: float | None = None
+
+
+class Period(Value, frozen=True, kw_only=True):
+    """How all attempts went that ended since then (epoch seconds): counts by outcome and by error
+    class, and each agent's record."""
+
+    since: float
+    attempts: int = 0
+    outcomes: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    agents: tuple[AgentRecord, ...] = ()
 
 
 class Event(Value, frozen=True, kw_only=True):

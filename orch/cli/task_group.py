@@ -13,6 +13,7 @@ COMMANDS = {
     "status": Entry("orch.cli.task:status", LOOK, "Count tasks by status, and what they cost."),
     "tree": Entry("orch.cli.task:tree", LOOK, "Show tasks below their parents."),
     "history": Entry("orch.cli.task:history", LOOK, "Show a task's events with times and reasons."),
+    "cost": Entry("orch.cli.cost:of_task", LOOK, "Show what a task cost."),
     "run": Entry("orch.cli.act:run", ACT, "Run a task now, ahead of the queue."),
     "retry": Entry("orch.cli.act:retry", ACT, "Start a task over."),
     "route": Entry("orch.cli.act:route", ACT, "Choose the agent of a task."),

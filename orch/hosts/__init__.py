@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from orch.session.launch import LOG, Result, State
 
@@ -49,6 +49,10 @@ class Host(Protocol):
     ) -> tuple[str, str]:
         """Settle what a structured agent asks (`question` '' for the oldest), once per `key`;
         returns the state (submitted or refused) and the reason."""
+
+    def limit(self, session: str, budget: dict[str, Any]) -> bool:
+        """Give a structured agent other limits (`orch.agents.budget.written`; {}: none); false
+        when it does not take them."""
 
     def interrupt(self, session: str) -> bool:
         """Stop what the agent does now; false when nobody listens there."""

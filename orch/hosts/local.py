@@ -133,6 +133,10 @@ class Local:
         request = {"type": kind, "question": question, "reason": reason, "key": key}
         return self._told(session, request)
 
+    def limit(self, session: str, budget: dict[str, Any]) -> bool:
+        """See `Host.limit`."""
+        return self._told(session, {"type": "budget", "budget": budget})[0] == "submitted"
+
     def interrupt(self, session: str) -> bool:
         """See `Host.interrupt`."""
         try:

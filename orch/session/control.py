@@ -3,8 +3,9 @@
 A frame is a length (4 bytes, big-endian) and a msgpack map. Requests have a `type`:
 `input {text, submit, key}` is answered `{state, reason}`, once the truth is known; so are `approve`
 and `deny {question, reason, key}`, which settle what a structured agent asks (`question` '' is the
-oldest). `stop {reason}`, `interrupt`, `resize {columns, rows}` and `status` are answered with the
-session's status. What cannot be understood is answered `{error}` and the connection closed.
+oldest), and `budget {budget}`, which gives it other limits. `stop {reason}`, `interrupt`, `resize
+{columns, rows}` and `status` are answered with the session's status. What cannot be understood is
+answered `{error}` and the connection closed.
 """
 
 

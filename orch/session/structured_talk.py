@@ -28,8 +28,9 @@ YES, NO = {"y", "yes", "allow", "ok"}, {"n", "no", "deny"}
 
 class Talk:
     """One conversation. `show` is given text for the pane, `note` what is to be kept: each message
-    of the agent as it is, and each that it was sent as `{"orch_sent": …}`. `closing` is true once
-    nothing more will be said: when `out` is written, the agent's input may end."""
+    of the agent as it is, and each that it was sent as `{"orch_sent": …}`. `spent` is called after
+    each message by which the agent has used more. `closing` is true once nothing more will be
+    said: when `out` is written, the agent's input may end."""
 
     def __init__(
         self, talk: Conversation, show: Callable[[str], None], note: Callable[[bytes], None]
@@ -37,6 +38,7 @@ class Talk:
         self.talk = talk
         self.out = bytearray()
         self.closing = False
+        self.spent: Callable[[], None] | None = None
         self._show = show
         self._note = note
         self._line = bytearray()
@@ -176,9 +178,12 @@ class Talk:
         line = bytes(self._line) + end if self._line else end
         self._line.clear()
         self._note(line + b"\n")
+        before = self.talk.used
         steps, back = self.talk.feed(line)
         for step in steps:
             self._print(step)
+        if self.spent and self.talk.used is not before:
+            self.spent()
         if back:
             self._say(back)
 

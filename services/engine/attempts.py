@@ -207,6 +207,8 @@ class Attempts(Endings):
         try:
             with self.write():
                 attempts.update(self.store, attempt.id, phase=Phase.COLLECT)
+                self.event("session_ended", attempt.task, attempt=attempt.n, session=session,
+                           agent=attempt.agent)  # fmt: skip
         except Unknown:
             self.put_off(attempt.id)
             return
@@ -237,10 +239,11 @@ class Attempts(Endings):
 
     def _collected(self, attempt: Attempt, found: tuple[Verdict, Result | None]) -> None:
         verdict, result = found
+        used = self.account(attempt, verdict.usage)
         with self.write():
             attempts.update(
-                self.store, attempt.id, phase=Phase.DELIVER, usage=verdict.usage,
-                error_class=verdict.error, exit_code=result.exit_code if result else None,
+                self.store, attempt.id, phase=Phase.DELIVER, error_class=verdict.error,
+                exit_code=result.exit_code if result else None, **used,
             )  # fmt: skip
         self.advance(attempts.get(self.store, attempt.id))
 

@@ -15,14 +15,14 @@ from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
 from orch.service import every
 from orch.store import attempts, jobs, tasks
-from services.engine.ledger import Ledger
+from services.engine.budgets import Budgets
 from services.engine.work import missing_tools
 
 PAGE = 200
 """Tasks looked at, and new ones routed, in one go."""
 
 
-class Dispatch(Ledger):
+class Dispatch(Budgets):
     """Routes what is new, claims what fits into the slots."""
 
     due_at: float | None = None
@@ -180,6 +180,7 @@ class Dispatch(Ledger):
             children=tuple(tasks.children(self.store, task.key, unfinished=True)),
             project_problem=problem,
             engine_problem=self.not_taking(),
+            money="" if self.costs_nothing(task) else self.day_hold(),
         )
         return waiting_for(task, holds, self.load(), self.limits(), self.now())
 
@@ -217,11 +218,17 @@ class Dispatch(Ledger):
         load, limits = self.load(), self.limits()
         if load.total >= limits.total:
             return
+        held = self.day_hold()
         for task in self._ready_tasks(Status.ROUTED):
             if full(task.project, task.agent, load, limits):
                 continue
+            if held and not self.costs_nothing(task):
+                self.tell_held(held)
+                continue
             agent = self._still_usable(task)
             if not agent or full(task.project, agent, load, limits) or self._lacks_tools(task):
+                continue
+            if self.lacks_budget(task):
                 continue
             yield self._claim(task, agent)
             load = load.plus(task.project, agent)

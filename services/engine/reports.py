@@ -25,7 +25,7 @@ from orch.messages import (
 )
 from orch.model import Attempt, Event, Phase, Session
 from orch.service import answers
-from orch.store import attempts, events, jobs, outbox, tasks
+from orch.store import attempts, events, jobs, notices, outbox, tasks
 from services.engine.attempts import DAY
 from services.engine.tasks import TaskDesk
 
@@ -85,6 +85,7 @@ class ReportDesk(TaskDesk):
             problems=tuple(text for text in problems if text),
             cooldowns={agent: until for agent, (until, _) in cooling.items()},
             agents=attempts.record(self.store, self.now() - 7 * DAY),
+            notices=tuple(notices.latest(self.store, self.now() - DAY, 5)),
         )
 
     # ---- meta and cooldowns ------------------------------------------------------------------
