@@ -16,7 +16,8 @@ from orch.service import every
 from orch.session.launch import Result
 from orch.store import attempts, tasks
 from services.engine import work
-from services.engine.endings import Endings, ours
+from services.engine.endings import ours
+from services.engine.takeovers import Takeovers
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ DELIVERY_TRIES = 5
 DAY = 86400.0
 
 
-class Attempts(Endings):
+class Attempts(Takeovers):
     """Drives every open attempt: prepare → running → collect → deliver → ended."""
 
     def setup(self) -> None:
@@ -209,6 +210,7 @@ class Attempts(Endings):
                 attempts.update(self.store, attempt.id, phase=Phase.COLLECT)
                 self.event("session_ended", attempt.task, attempt=attempt.n, session=session,
                            agent=attempt.agent)  # fmt: skip
+                self.leave_session(attempt)
         except Unknown:
             self.put_off(attempt.id)
             return
