@@ -38,9 +38,11 @@ def completed(world: World, shell: str, words: str) -> list[str]:
         folder.mkdir()
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m orch "$@"\n')
         program.chmod(0o755)
-    script = world.orch("completions", shell).out
+    script = folder / shell
+    if not script.exists():
+        script.write_text(world.orch("completions", shell).out)
     ran = subprocess.run(
-        [shell, "-c", SCRIPTS[shell].format(script=script, words=words)],
+        [shell, "-c", SCRIPTS[shell].format(script=script.read_text(), words=words)],
         env={**world.env, "PATH": f"{folder}:{world.env['PATH']}"},
         cwd=world.repo, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
