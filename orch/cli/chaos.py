@@ -202,7 +202,8 @@ class Chaos:
         took = time.monotonic() - began
         self._read(second)
         ended = next(one for one in self._detail() if one.n == first.n)
-        told = f"attempt {first.n} ended as {ended.outcome}, not counted; attempt {second.attempt}"
+        counts = "counted" if ended.counted else "not counted"
+        told = f"attempt {first.n} {ended.outcome}, {counts}; {second.attempt}"
         self.kills.append(
             Kill(
                 victim="session process",
