@@ -160,7 +160,8 @@ class Tasks(Message, frozen=True):
 
 
 class ListTasks(ToEngine[Tasks], frozen=True):
-    """Tasks by age, youngest last. Empty `statuses`: all that are not done."""
+    """The youngest tasks that match, youngest last, at most `limit` (and 1000) of them. Empty
+    `statuses`: all that are not done. For the page before one, `before` names its oldest task."""
 
     project: str = ""
     statuses: tuple[str, ...] = ()
@@ -169,6 +170,7 @@ class ListTasks(ToEngine[Tasks], frozen=True):
     author: str = ""
     parent: str = ""
     limit: int = 200
+    before: str = ""
 
 
 class TaskDetail(Message, frozen=True):

@@ -22,7 +22,17 @@ from orch.cli.scratch_home import scratch_home
 from orch.client import Client
 from orch.errors import OrchError, Unavailable
 from orch.follow import Chunk, Follow
-from orch.messages import AddTask, GetRoster, GetTask, ListSessions, Ping, ReadOutput
+from orch.messages import (
+    AddTask,
+    GetRoster,
+    GetTask,
+    ListSessions,
+    Ping,
+    R,
+    ReadOutput,
+    Request,
+    Roster,
+)
 from orch.model import Attempt, Session, Status
 from orch.paths import Home
 
@@ -118,7 +128,7 @@ class Chaos:
     # ---- the kills ---------------------------------------------------------------------------
 
     def _services(self) -> list[str]:
-        return [one.name for one in control.ask(self.home, GetRoster()).services]
+        return [one.name for one in self._roster().services]
 
     def _kill_service(self, name: str) -> None:
         pid = self._pid(name)
@@ -127,18 +137,18 @@ class Chaos:
             if name == "engine":
                 self._detail()
             elif name == "capture":
-                self.client.ask(ReadOutput(self.readers[0].session.session, 0, 1), timeout=SECONDS)
+                self._ask(ReadOutput(self.readers[0].session.session, 0, 1))
             else:
-                self.client.ask(Ping(), timeout=SECONDS, to=name)
+                self._ask(Ping(), to=name)
 
         def ready() -> bool:
-            seen = {one.name: one for one in control.ask(self.home, GetRoster()).services}[name]
+            seen = {one.name: one for one in self._roster().services}[name]
             return seen.state == "ready" and seen.pid != pid
 
         self._strike(name, pid, ask, ready)
 
     def _kill_orchd(self) -> None:
-        roster = control.ask(self.home, GetRoster())
+        roster = self._roster()
 
         def start_again() -> None:
             """What launchd and systemd do when it ends."""
@@ -150,13 +160,7 @@ class Chaos:
             self._detail()
 
         def ready() -> bool:
-            try:
-                seen = daemon.roster(self.home)
-            except Unavailable:
-                return False
-            return bool(seen and seen.services) and all(
-                one.state == "ready" for one in (seen.services if seen else ())
-            )
+            return all(one.state == "ready" for one in self._roster().services)
 
         self._strike("orchd", roster.pid, ask, ready)
 
@@ -198,7 +202,8 @@ class Chaos:
         took = time.monotonic() - began
         self._read(second)
         ended = next(one for one in self._detail() if one.n == first.n)
-        told = f"attempt {first.n} ended as {ended.outcome}, not counted; attempt {second.attempt}"
+        counts = "counted" if ended.counted else "not counted"
+        told = f"attempt {first.n} {ended.outcome}, {counts}; {second.attempt}"
         self.kills.append(
             Kill(
                 victim="session process",
@@ -212,19 +217,26 @@ class Chaos:
 
     # ---- what is there -----------------------------------------------------------------------
 
+    def _ask(self, request: Request[R], to: str = "") -> R:
+        """A service's reply, as somebody gets it who asks again while orchd is away."""
+        return _patiently(lambda: self.client.ask(request, timeout=SECONDS, to=to))
+
+    def _roster(self) -> Roster:
+        return _patiently(lambda: control.ask(self.home, GetRoster()))
+
     def _detail(self) -> tuple[Attempt, ...]:
-        return self.client.ask(GetTask(self.task, SLUG), timeout=SECONDS).attempts
+        return self._ask(GetTask(self.task, SLUG)).attempts
 
     def _open_attempt(self) -> Attempt:
         return self._detail()[-1]
 
     def _pid(self, name: str) -> int:
-        roster = control.ask(self.home, GetRoster())
+        roster = self._roster()
         return next(one.pid for one in roster.services if one.name == name)
 
     def _sessions(self) -> list[tuple[str, int, int]]:
         """Each open session with its attempt and the pid of its session process."""
-        found = self.client.ask(ListSessions(task=self.task), timeout=SECONDS).sessions
+        found = self._ask(ListSessions(task=self.task)).sessions
         return [(one.session, one.attempt, session_pid(Path(one.folder))) for one in found]
 
     def _running(self, n: int) -> Session:
@@ -233,7 +245,7 @@ class Chaos:
 
         def there() -> bool:
             asked = ListSessions(task=self.task, ended_since=0.0)
-            sessions = self.client.ask(asked, timeout=SECONDS).sessions
+            sessions = self._ask(asked).sessions
             found[:] = [one for one in sessions if one.attempt == n and one.size]
             return bool(found)
 
@@ -254,7 +266,7 @@ class Chaos:
 
         def ended() -> bool:
             asked = GetTask(self.task, SLUG)
-            done[:] = [self.client.ask(asked, timeout=SECONDS).task.status]
+            done[:] = [self._ask(asked).task.status]
             return done[0] in (Status.DONE, Status.BLOCKED, Status.NEEDS_REVIEW)
 
         _until(ended, "the task ends")
@@ -336,6 +348,17 @@ def _bytes(session: Session) -> bytes:
         return (Path(session.folder) / "terminal.log").read_bytes()
     except OSError:
         return b""
+
+
+def _patiently(ask: Callable[[], R]) -> R:
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            return ask()
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(LOOK_SECONDS)
 
 
 def _until(true: Callable[[], bool], what: str) -> None:

@@ -17,6 +17,9 @@ BATCH = 5000
 ANSWERED_SECONDS = 2 * keeping.DAY
 """How long replies, deliveries and finished effects are kept."""
 
+MEASURE_SECONDS = 6 * 3600.0
+"""How often artifacts are measured."""
+
 CHECKPOINT_SECONDS = 30.0
 """How long moving a large write-ahead log into the database may keep the loop busy."""
 
@@ -28,7 +31,9 @@ class Ages(JobDesk):
         """Begin with nobody measuring, and nothing being removed."""
         self._measuring = False
         self.clearing: frozenset[str] = frozenset()
+        self._measure = self.alarm(self.forget_artifacts)
         super().setup()
+        self._measure.set(self.clock() + self.loaded.config.engine.sync_interval)
 
     def advance(self, attempt: Attempt) -> None:
         """While what a task left is being removed, its next attempt waits with its beginning."""
@@ -62,9 +67,10 @@ class Ages(JobDesk):
         bounds = self.bounds
         return self.now() - bounds.days * keeping.DAY, bounds.events or 1 << 60
 
-    @every(seconds=6 * 3600)
     def forget_artifacts(self) -> None:
-        """Measure what finished tasks left on disk, aside, and remove what is old or too much."""
+        """Measure what finished tasks left on disk, aside, and remove what is old or too much. Not
+        at once at the start: an engine that was replaced has better things to do."""
+        self._measure.set(self.clock() + MEASURE_SECONDS)
         if not self.begin_measuring():
             return
         folders = self.project_folders()

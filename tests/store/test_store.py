@@ -299,6 +299,18 @@ def test_a_page_holds_the_newest_that_match_oldest_first(store):
     assert tasks.page(store, project="no/such") == ([], 0)
 
 
+def test_pages_are_read_back_from_any_task(store):
+    keys = [add(store, title=f"t{n}") for n in range(10)]
+    for key in keys[::3]:
+        move(store, key, Status.ROUTED)
+    page, total = tasks.page(store, limit=4)
+    older, same = tasks.page(store, limit=4, before=page[0].key)
+    oldest, _ = tasks.page(store, limit=4, before=older[0].key)
+    assert [one.key for one in (*oldest, *older, *page)] == keys
+    assert total == same == 10
+    assert tasks.page(store, limit=4, before=keys[0])[0] == []
+
+
 def test_the_queue_is_read_on_from_any_place_in_it(store):
     for priority in (0, 5, 0, 9, 0):
         with store.transaction():
