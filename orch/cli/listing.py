@@ -98,7 +98,9 @@ def list_(
         show.json_list(documents_)
     else:
         now = time.time()
-        rows, cut = newest(app, asked, limit, lambda *of: _row(*of, now, not app.project))
+        rows, cut = newest(
+            app, asked, limit, lambda task, asks: _row(task, asks, now, not app.project)
+        )
         _table(rows, with_project=not app.project)
     if cut:
         show.note(cut)

@@ -68,7 +68,8 @@ def plain(config: Config) -> dict[str, Any]:
 
 def secrets(config: Config) -> tuple[str, ...]:
     """Every secret value of a configuration: what must leave orch nowhere."""
-    return tuple(dict.fromkeys(_secrets_in(plain(config))))
+    without_jobs = msgspec.structs.replace(config, jobs=())  # they have none, and may be many
+    return tuple(dict.fromkeys(_secrets_in(plain(without_jobs))))
 
 
 def difference(old: Config, new: Config) -> tuple[str, ...]:

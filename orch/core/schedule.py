@@ -55,6 +55,7 @@ def key(job: Job) -> Key:
     return job.project, job.id
 
 
+@lru_cache(maxsize=4096)
 def problem(schedule: str, timezone: str = "") -> str:
     """Why the schedule (or the time zone) cannot be used; '' when it can."""
     try:

@@ -35,6 +35,7 @@ class JobRuns(ReportDesk):
     def setup(self) -> None:
         """Nothing is watched until `adopt` has looked."""
         self._job_running: dict[str, JobRun] = {}
+        self._secrets: dict[str, tuple[str, ...]] = {}
         self._moving: set[int] = set()
         self._absent: dict[str, int] = {}
         self._put_off_until: dict[int, float] = {}
@@ -63,6 +64,17 @@ class JobRuns(ReportDesk):
     def job_of(self, project: str, name: str) -> JobConfig | None:
         """The configured job; see `JobDesk`."""
         raise LookupError(f"{project} {name}")
+
+    def on_config(self) -> None:
+        """What is secret may have changed."""
+        super().on_config()
+        self._secrets.clear()
+
+    def secrets_of(self, project: str) -> tuple[str, ...]:
+        """The secret values of a project's configuration."""
+        if project not in self._secrets:
+            self._secrets[project] = secrets(self.config_of(project))
+        return self._secrets[project]
 
     # ---- starting ----------------------------------------------------------------------------
 
@@ -146,7 +158,7 @@ class JobRuns(ReportDesk):
 
     def _end_run(self, run: JobRun, came: job_work.Came) -> None:
         """Write down what a run came to; the next one that waits for it begins."""
-        summary = masked(came.summary, secrets(self.config_of(run.project)))
+        summary = masked(came.summary, self.secrets_of(run.project))
         with self.write():
             job_runs.update(
                 self.store, run, state="ended", outcome=came.outcome, summary=summary,

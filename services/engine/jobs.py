@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import msgspec
 
-from orch.config.layers import secrets
 from orch.config.schema import SHELL, JobConfig
 from orch.core import routing
 from orch.core.job_runs import Admission, admit
@@ -88,7 +87,7 @@ class JobDesk(SelfReview):
         seen_at, count = jobs.seen(self.store, project, job.id)
         task = tasks.find(self.store, last.task) if last and last.task else None
         result = (task.status if task else last.outcome or last.state) if last else ""
-        command = masked(_shown(job.command), secrets(self.config_of(project)))
+        command = masked(_shown(job.command), self.secrets_of(project)) if job.command else ""
         return Job(
             id=job.id, project=project, schedule=job.schedule, timezone=job.timezone,
             type=job.type, title=job.task.title, body=job.task.body, labels=job.task.labels,
