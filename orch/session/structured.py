@@ -191,7 +191,10 @@ class StructuredSession(Session):
 
     def _status(self) -> dict[str, Any]:
         held = self.record.problem or self.events.problem
-        return {**super()._status(), "held": held, **now_of(self.conversation)}
+        limits = self.meter.limits._asdict() if self.meter else None
+        return {
+            **super()._status(), "held": held, "limits": limits, **now_of(self.conversation),
+        }  # fmt: skip
 
     # ---- the end -----------------------------------------------------------------------------
 

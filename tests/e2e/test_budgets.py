@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orch.hosts import wire
 from tests.support.world import World
 
 FAKE = Path(__file__).resolve().parents[1] / "support" / "fake_claude.py"
@@ -67,6 +68,32 @@ def test_a_task_that_would_cost_three_times_its_budget_is_stopped_at_it(nine):
     assert cost["budget"] == {"max_tokens": 3000, "max_usd": None}
     (by_agent,) = world.orch("cost", "--by", "agent,model", "--json").json["rows"]
     assert (by_agent["agent"], by_agent["model"]) == ("pay", "claude-sonnet-4-5")
+
+
+def test_people_are_warned_in_time_to_raise_the_limit_of_a_running_agent(world):
+    more = [["say", f"more {n}"] for n in range(5)]
+    paid(world, *more[:2], ["hear"], *more, ["result", DONE], ["eof"])
+    world.configure("budget:\n  max_tokens_per_task: 2400\n")
+    world.up()
+    task = world.add("Dear", more=["--agent", "pay"])
+    warning = f"{task}: the task has used 2,000 of 2,400 tokens"
+    world.until(lambda: warning in world.orch("status").out, "the warning")
+
+    world.orch("config", "set", "budget.max_tokens_per_task", "9000")
+    socket = world.home.session_socket(world.task(task)["attempts"][0]["session"])
+
+    def limit() -> int:
+        status = wire.ask(socket, {"type": "status"}, 5.0)
+        most: int = status["limits"]["max_tokens"]
+        return most
+
+    world.until(lambda: limit() == 9000, "the raised limit in the session")
+    world.orch("task", "send", task, "go on")
+
+    got = world.wait_for(task=task, status="done")
+    assert len(got["attempts"]) == 1
+    names = [one["name"] for one in world.orch("task", "history", task, "--json").json]
+    assert names.count("budget_warned") == 1
 
 
 def test_the_days_limit_holds_tasks_back_until_it_is_raised(world):
