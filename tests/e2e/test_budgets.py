@@ -96,23 +96,33 @@ def test_people_are_warned_in_time_to_raise_the_limit_of_a_running_agent(world):
     assert names.count("budget_warned") == 1
 
 
-def test_the_days_limit_holds_tasks_back_until_it_is_raised(world):
-    paid(world, ["say", "one"], ["cost", 0.5], ["result", DONE], ["eof"])
-    world.configure("budget:\n  max_usd_per_day: 0.4\n", max_parallel=1)
+def test_the_days_limit_stops_agents_and_holds_tasks_back_until_it_is_raised(world):
+    dear = ["use", {"input_tokens": 100_000, "output_tokens": 0}]
+    paid(world, dear, ["say", "for 0.30 USD"], ["result", DONE], ["eof"])
+    world.configure("budget:\n  max_usd_per_day: 0.5\n", max_parallel=1)
     world.up()
-    first, second = (world.add(title, more=["--agent", "pay"]) for title in ("One", "Two"))
+    titles = ("One", "Two", "Three")
+    first, second, third = (world.add(title, more=["--agent", "pay"]) for title in titles)
     world.wait_for(task=first, status="done")
+
+    def over() -> bool:
+        return [one["phase"] for one in world.task(second)["attempts"]] == ["ended"]
+
+    world.until(over, "the second stopped")
+    stopped, held = world.task(second), world.task(third)
+    assert (stopped["status"], held["status"], held["attempts"]) == ("routed", "routed", [])
+    assert [one["error_class"] for one in stopped["attempts"]] == ["budget"]
+    assert "all tasks of today have cost $0.6000 of $0.5000" in stopped["last_error"]
+    assert "budget.max_usd_per_day: today has cost $0.6000 of $0.5000" in held["waiting_for"]
+    assert "no agent starts: tasks wait for" in world.orch("status").out
 
     body = "```sh\ntrue\n```"
     free = world.orch("task", "add", "Free", "--agent", "shell", "-b", body, "--json").json["id"]
     world.wait_for(task=free, status="done")
 
-    held = world.task(second)
-    assert (held["status"], held["attempts"]) == ("routed", [])
-    assert "budget.max_usd_per_day: today has cost $0.5000 of $0.4000" in held["waiting_for"]
-    assert "no agent starts: tasks wait for" in world.orch("status").out
-
     world.orch("config", "set", "budget.max_usd_per_day", "5")
-    world.wait_for(task=second, status="done")
+    for task in (second, third):
+        world.wait_for(task=task, status="done")
     total = world.orch("cost", "--since", "today", "--json").json["total"]
-    assert (total["usd"], total["attempts"]) == (1.0, 3)
+    assert total["usd"] == pytest.approx(4 * 0.3)
+    assert total["attempts"] == 5
