@@ -195,7 +195,10 @@ class StructuredSession(Session):
 
     def _status(self) -> dict[str, Any]:
         held = self.record.problem or self.events.problem
-        return {**super()._status(), "held": held, **self.talk.now()}
+        limits = self.meter.limits._asdict() if self.meter else None
+        return {
+            **super()._status(), "held": held, "limits": limits, **self.talk.now(),
+        }  # fmt: skip
 
     # ---- the end -----------------------------------------------------------------------------
 

@@ -115,12 +115,22 @@ class Budgets(Notices):
             f"{budget.dollars(spent)} of {budget.dollars(most)}"
         )
 
-    def tell_held(self, held: str) -> None:
-        """Tell people, once for the day and its limit, that tasks wait for money."""
+    def payable(self) -> tuple[str, ...] | None:
+        """The agents whose tasks may start though the day's limit is reached, since they use no
+        model; None while all may. People are told, once for the day and its limit, when tasks
+        wait for money. Called inside the transaction that would claim them."""
+        held = self.day_hold()
+        if not held:
+            return None
         most = self.loaded.config.budget.max_usd_per_day
         day = periods.day_of(self.now(), self.zone)
-        text = f"no agent starts: tasks wait for {held}"
-        self.once(f"budget:{day}:spent:{most:g}", "budget_spent", day=day, limit=most, text=text)
+        about = f"budget:{day}:spent:{most:g}"
+        if tasks.counts(self.store).get(Status.ROUTED) and not self.is_told(about):
+            text = f"no agent starts: tasks wait for {held}"
+            self.once(about, "budget_spent", day=day, limit=most, text=text)
+        configs = [self.loaded.config, *(one.config for one in self.loaded.projects.values())]
+        named = (pair for config in configs for pair in config.agents.items())
+        return tuple({name for name, spec in named if spec.protocol == "shell"})
 
     def costs_nothing(self, task: Task) -> bool:
         """Whether a task's agent uses no model, so that no budget holds it back."""

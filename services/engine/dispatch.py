@@ -184,9 +184,14 @@ class Dispatch(Budgets):
         )
         return waiting_for(task, holds, self.load(), self.limits(), self.now())
 
-    def _ready_tasks(self, status: Status, passed: set[str] | None = None) -> Iterator[Task]:
-        """Ready tasks in their order; those of projects put into `passed` on the way are left out
-        from the next page on."""
+    def _ready_tasks(
+        self,
+        status: Status,
+        passed: set[str] | None = None,
+        agents: tuple[str, ...] | None = None,
+    ) -> Iterator[Task]:
+        """Ready tasks in their order, of these agents alone where they are named; those of projects
+        put into `passed` on the way are left out from the next page on."""
         place = tasks.FRONT
         while True:
             healthy = tuple(
@@ -194,7 +199,7 @@ class Dispatch(Budgets):
                 for slug, project in self.loaded.projects.items()
                 if not project.problem and slug not in (passed or ())
             )
-            page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE)
+            page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE, agents)
             yield from (task for _, task in page)
             if len(page) < PAGE:
                 return
@@ -218,12 +223,11 @@ class Dispatch(Budgets):
         load, limits = self.load(), self.limits()
         if load.total >= limits.total:
             return
-        held = self.day_hold()
-        for task in self._ready_tasks(Status.ROUTED):
+        agents = self.payable()
+        for task in self._ready_tasks(Status.ROUTED, agents=agents):
             if full(task.project, task.agent, load, limits):
                 continue
-            if held and not self.costs_nothing(task):
-                self.tell_held(held)
+            if agents is not None and not self.costs_nothing(task):
                 continue
             agent = self._still_usable(task)
             if not agent or full(task.project, agent, load, limits) or self._lacks_tools(task):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orch.hosts import wire
 from tests.support.world import World
 
 FAKE = Path(__file__).resolve().parents[1] / "support" / "fake_claude.py"
@@ -69,23 +70,59 @@ def test_a_task_that_would_cost_three_times_its_budget_is_stopped_at_it(nine):
     assert (by_agent["agent"], by_agent["model"]) == ("pay", "claude-sonnet-4-5")
 
 
-def test_the_days_limit_holds_tasks_back_until_it_is_raised(world):
-    paid(world, ["say", "one"], ["cost", 0.5], ["result", DONE], ["eof"])
-    world.configure("budget:\n  max_usd_per_day: 0.4\n", max_parallel=1)
+def test_people_are_warned_in_time_to_raise_the_limit_of_a_running_agent(world):
+    more = [["say", f"more {n}"] for n in range(5)]
+    paid(world, *more[:2], ["hear"], *more, ["result", DONE], ["eof"])
+    world.configure("budget:\n  max_tokens_per_task: 2400\n")
     world.up()
-    first, second = (world.add(title, more=["--agent", "pay"]) for title in ("One", "Two"))
+    task = world.add("Dear", more=["--agent", "pay"])
+    warning = f"{task}: the task has used 2,000 of 2,400 tokens"
+    world.until(lambda: warning in world.orch("status").out, "the warning")
+
+    world.orch("config", "set", "budget.max_tokens_per_task", "9000")
+    socket = world.home.session_socket(world.task(task)["attempts"][0]["session"])
+
+    def limit() -> int:
+        status = wire.ask(socket, {"type": "status"}, 5.0)
+        most: int = status["limits"]["max_tokens"]
+        return most
+
+    world.until(lambda: limit() == 9000, "the raised limit in the session")
+    world.orch("task", "send", task, "go on")
+
+    got = world.wait_for(task=task, status="done")
+    assert len(got["attempts"]) == 1
+    names = [one["name"] for one in world.orch("task", "history", task, "--json").json]
+    assert names.count("budget_warned") == 1
+
+
+def test_the_days_limit_stops_agents_and_holds_tasks_back_until_it_is_raised(world):
+    dear = ["use", {"input_tokens": 100_000, "output_tokens": 0}]
+    paid(world, dear, ["say", "for 0.30 USD"], ["result", DONE], ["eof"])
+    world.configure("budget:\n  max_usd_per_day: 0.5\n", max_parallel=1)
+    world.up()
+    titles = ("One", "Two", "Three")
+    first, second, third = (world.add(title, more=["--agent", "pay"]) for title in titles)
     world.wait_for(task=first, status="done")
+
+    def over() -> bool:
+        return [one["phase"] for one in world.task(second)["attempts"]] == ["ended"]
+
+    world.until(over, "the second stopped")
+    stopped, held = world.task(second), world.task(third)
+    assert (stopped["status"], held["status"], held["attempts"]) == ("routed", "routed", [])
+    assert [one["error_class"] for one in stopped["attempts"]] == ["budget"]
+    assert "all tasks of today have cost $0.6000 of $0.5000" in stopped["last_error"]
+    assert "budget.max_usd_per_day: today has cost $0.6000 of $0.5000" in held["waiting_for"]
+    assert "no agent starts: tasks wait for" in world.orch("status").out
 
     body = "```sh\ntrue\n```"
     free = world.orch("task", "add", "Free", "--agent", "shell", "-b", body, "--json").json["id"]
     world.wait_for(task=free, status="done")
 
-    held = world.task(second)
-    assert (held["status"], held["attempts"]) == ("routed", [])
-    assert "budget.max_usd_per_day: today has cost $0.5000 of $0.4000" in held["waiting_for"]
-    assert "no agent starts: tasks wait for" in world.orch("status").out
-
     world.orch("config", "set", "budget.max_usd_per_day", "5")
-    world.wait_for(task=second, status="done")
+    for task in (second, third):
+        world.wait_for(task=task, status="done")
     total = world.orch("cost", "--since", "today", "--json").json["total"]
-    assert (total["usd"], total["attempts"]) == (1.0, 3)
+    assert total["usd"] == pytest.approx(4 * 0.3)
+    assert total["attempts"] == 5
