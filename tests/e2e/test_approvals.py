@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 from orch.hosts.local import Local
 from orch.messages import AnswerQuestion, ReportQuestions
@@ -95,20 +97,28 @@ def test_questions_of_an_attempt_that_ends_expire_and_nothing_is_asked_twice(wor
     assert len(asked(world, task)) == 1
     world.orch("task", "take", task)
 
-    world.orch("task", "kill", task)
+    os.kill(Local(world.home).alive()[row["session"]], signal.SIGKILL)
 
-    got = world.wait_for(task=task, status="blocked")
-    (row,) = got["approvals"]
-    assert row["state"] == "expired"
-    assert row["problem"] in (
-        "attempt 1 ended before anybody answered", "the agent does not ask it any more",
-    )  # fmt: skip
-    assert got["taken"] is None
-    late = world.orch("task", "deny", task, ok=False)
+    world.until(lambda: len(world.task(task)["attempts"]) == 2, "a second attempt")
+    (second,) = asked(world, task)
+    assert (second["attempt"], second["question"]) == (2, row["question"])
+    lost = world.task(task)["approvals"][0]
+    assert lost["state"] == "expired"
+    assert lost["problem"] == "attempt 1 ended before anybody answered"
+    late = world.orch("task", "approve", task, str(row["number"]), ok=False)
     assert "never answered" in late.err
     world.ask(again)
-    assert names(world, task) == ["asked", "expired"]
+    events = world.orch("task", "history", task, "--json").json
+    (released,) = [e for e in events if e["name"] == "session_released"]
+    assert released["reason"] == "attempt 1 has ended"
+    assert world.task(task)["taken"] is None
+
+    world.orch("task", "kill", task)
+
+    world.wait_for(task=task, status="blocked")
+    assert names(world, task) == ["asked", "expired", "asked", "expired"]
     assert world.orch("task", "take", task, ok=False).err.startswith("error: no session")
+    assert "asks nothing now" in world.orch("task", "deny", task, ok=False).err
 
 
 def test_one_who_takes_a_session_is_alone_in_it_until_it_is_released(world):

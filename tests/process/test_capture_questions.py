@@ -112,6 +112,7 @@ def test_a_question_is_reported_with_its_answer_and_the_answer_brought_once(at: 
     one.reports(ReportQuestions("one", 1, (), (settled,)))
     at.wait_for(lambda: one.host.finished(one.folder), "it goes on to its end")
     at.world.reports.clear()
+    at.end("one")
     one.effect(7, "answer", **order)
 
     assert isinstance(one.done(7), EffectDone), "the session has it, so that is how it went"
