@@ -70,7 +70,7 @@ def judge(cli: str, recorded: Recorded, out: bytes | None = None) -> Verdict:
         0 if lingered else ended.exit_code,
         None if lingered else ended.signal,
         now=ended.ended_at,
-        zone=ended.zone,
+        zone=recorded.zone,
         ended_by=ended.ended_by,
         message=ended.message,
     )

@@ -138,7 +138,6 @@ def _folder(folder: Path) -> agents.Recorded:
         signal=result.signal,
         message=result.message,
         ended_at=result.ended_at,
-        zone=machine_zone(),
     )
     events, errors = folder / EVENTS, folder / STDERR
     raw = _bytes(str(events if events.is_file() else folder / LOG))
@@ -148,6 +147,7 @@ def _folder(folder: Path) -> agents.Recorded:
         output=result.answer_text,
         events=tuple(raw.splitlines()),
         stderr=_read(str(errors)) if errors.is_file() else "",
+        zone=machine_zone(),
     )
 
 

@@ -49,12 +49,12 @@ def recorded(host: Host, folder: Path, ended: Result) -> agents.Recorded:
             signal=ended.signal,
             message=ended.message,
             ended_at=ended.ended_at,
-            zone=machine_zone(),
         ),
         tail=agents.strip_ansi(tail.decode(errors="replace")),
         output=ended.answer_text,
         events=tuple(_end(host, folder, EVENTS, EVENTS_BYTES).splitlines()),
         stderr=_end(host, folder, STDERR, TAIL_BYTES).decode(errors="replace"),
+        zone=machine_zone(),
     )
 
 
