@@ -59,7 +59,8 @@ def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float)
     if error in PERSON:
         return Consequence(status=Status.NEEDS_REVIEW, reason=text)
     if error in LIMITS:
-        until = verdict.retry_at or now + LIMIT_SECONDS
+        floor = min(LIMIT_SECONDS, 2.0**history.same_error)  # it said so before, and was wrong
+        until = max(verdict.retry_at or now + LIMIT_SECONDS, now + floor)
         return Consequence(
             status=Status.ROUTED, reason=text, counted=False, other_agent=True, cooldown=until
         )

@@ -81,6 +81,7 @@ class StructuredSession(Session):
                 self._show(second_programs.TOLD)
                 self.talk.close()
                 self.launch = second_programs.order(self.launch)
+                self.meter = _meter(self.launch.budget, self.launch.dialect)
                 self.program = self._start()
                 self.typist = self._front()
             elif text := second_programs.next_turn(self.launch, self.conversation, ended):

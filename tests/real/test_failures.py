@@ -55,6 +55,8 @@ SCENARIOS: dict[str, tuple[list[Step], E | None]] = {
 ELSE: dict[tuple[str, str], E] = {
     ("claude", "usage limit"): E.RATE_LIMIT,  # with a key, it tells no more than a 429
     ("codex", "403"): E.MODEL_UNAVAILABLE,  # that provider's 403 is about the model
+    ("opencode", "403"): E.MODEL_UNAVAILABLE,
+    ("opencode", "a page instead of an answer"): E.TIMEOUT,  # it takes that for an empty stream
 }
 """Where a CLI tells something else, and the class of that."""
 
@@ -81,7 +83,8 @@ def test_a_failure_has_its_class_and_consequence(name, scenario, made, stage: St
     run = stage.server.play(steps)
     if scenario == "nobody listens":
         run = Run("nobody", f"http://127.0.0.1:{NO_PORT}", steps)
-    limit = WAITS[name] if scenario in ENDLESS or not steps else LONGEST_SECONDS
+    endless = scenario in ENDLESS or ELSE.get((name, scenario)) is E.TIMEOUT
+    limit = WAITS[name] if endless or not steps else LONGEST_SECONDS
     more: dict[str, Any] = {"settings": {"tries": "2"}} if name == "opencode" else {}
     if name == "codex" and scenario.endswith(" once"):
         more["retries"] = 1
@@ -92,7 +95,7 @@ def test_a_failure_has_its_class_and_consequence(name, scenario, made, stage: St
 
     seconds = time.monotonic() - began
     assert verdict.error == ELSE.get((name, scenario), expected), (verdict, shown(attempt))
-    asked = 1 if scenario in ENDLESS else len(run.requests)
+    asked = 1 if endless else len(run.requests)
     table.check(row(name, scenario, verdict, asked), seconds)
     assert attempt.left == []
 

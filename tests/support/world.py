@@ -166,10 +166,12 @@ class World:
         ok: bool | None = True,
         text: str | None = None,
         timeout: float = 60,
+        inside: tuple[str, ...] = (),
     ) -> Ran:
-        """Run `orch ARGS` in the first project; `ok` says what its exit code must tell."""
+        """Run `orch ARGS` in the first project; `ok` says what its exit code must tell. `inside`
+        stands before the command, as `World.inside` before orchd's."""
         run = subprocess.run(
-            [sys.executable, "-m", "orch", *args],
+            [*inside, sys.executable, "-m", "orch", *args],
             check=False,
             env=self.env,
             cwd=cwd or self.repo,
