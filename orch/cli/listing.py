@@ -36,10 +36,10 @@ limited = click.option(
 
 
 def newest(
-    app: App, asked: ListTasks, limit: int, keep: Callable[[Task], Kept]
+    app: App, asked: ListTasks, limit: int, keep: Callable[[Task, str], Kept]
 ) -> tuple[list[Kept], str]:
-    """What `keep` makes of the newest `limit` tasks, oldest first; and, when there are more, a
-    sentence that says so, else ''."""
+    """What `keep` makes of the newest `limit` tasks and of what each asks people ('' for nothing),
+    oldest first; and, when there are more, a sentence that says so, else ''."""
     pages: list[list[Kept]] = []
     shown, oldest, total = 0, "", 0
     while shown < limit:
@@ -48,7 +48,7 @@ def newest(
         total = max(total, reply.total)
         if not reply.tasks:
             return _in_order(pages), ""
-        pages.append([keep(task) for task in reply.tasks])
+        pages.append([keep(task, reply.asks.get(task.key, "")) for task in reply.tasks])
         shown += len(reply.tasks)
         oldest = reply.tasks[0].key
         if reply.total <= shown and reply.total < COUNTED:
@@ -98,20 +98,30 @@ def list_(
         show.json_list(documents_)
     else:
         now = time.time()
-        rows, cut = newest(app, asked, limit, lambda task: _row(task, now, not app.project))
+        rows, cut = newest(
+            app, asked, limit, lambda task, asks: _row(task, asks, now, not app.project)
+        )
         _table(rows, with_project=not app.project)
     if cut:
         show.note(cut)
 
 
-def _encoded(task: Task) -> bytes:
-    return msgspec.json.encode(documents.task(task))
+def _encoded(task: Task, asks: str) -> bytes:
+    return msgspec.json.encode({**documents.task(task), "asks": asks})
 
 
-def _row(task: Task, now: float, with_project: bool) -> tuple[str, ...]:
+def _row(task: Task, asks: str, now: float, with_project: bool) -> tuple[str, ...]:
     place = (task.project,) if with_project else ()
     age = show.ago(task.created_at, now)
-    return (task.key, *place, str(task.status), task.agent or "-", age, task.title)
+    return (
+        task.key,
+        *place,
+        str(task.status),
+        task.agent or "-",
+        age,
+        task.title,
+        show.clean(asks),
+    )
 
 
 def _table(rows: list[tuple[str, ...]], with_project: bool) -> None:
@@ -119,6 +129,10 @@ def _table(rows: list[tuple[str, ...]], with_project: bool) -> None:
         show.note("no tasks; `orch task add TITLE` makes one")
         return
     headers = ["ID", *(["PROJECT"] if with_project else []), "STATUS", "AGENT", "AGE", "TITLE"]
+    if any(row[-1] for row in rows):
+        headers.append("WAITS FOR AN ANSWER")
+    else:
+        rows = [row[:-1] for row in rows]
     show.table(headers, rows, states=headers.index("STATUS"))
 
 
@@ -157,7 +171,7 @@ def tree(app: App, id_: str, all_: bool, limit: int) -> None:
         show.note(cut)
 
 
-def _bare(task: Task) -> Task:
+def _bare(task: Task, _asks: str) -> Task:
     return task
 
 

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from orch.cli import complete, documents, show
+from orch.cli import complete, documents, happened, show
 from orch.cli.app import App
 from orch.cli.listing import STATUSES
 from orch.cli.person import person
@@ -126,7 +126,7 @@ def get(app: App, id_: str) -> None:
 
 
 def _facts(found: TaskDetail) -> list[tuple[str, str]]:
-    task = found.task
+    task, taken = found.task, found.taken
     agent = " ".join(filter(None, (task.agent or task.wanted_agent, task.model, task.complexity)))
     return [
         ("id", task.key),
@@ -134,6 +134,7 @@ def _facts(found: TaskDetail) -> list[tuple[str, str]]:
         ("project", task.project),
         ("status", str(task.status)),
         ("waiting for", found.waiting_for),
+        ("taken by", f"{taken.by} since {show.moment(taken.at)}" if taken else ""),
         ("blocked", task.blocked_reason),
         ("agent", agent),
         ("routed by", task.route_reason),
@@ -230,6 +231,9 @@ def all_events(app: App, key: str) -> list[Event]:
 
 def told(event: Event) -> str:
     """What an event says beside its name, in one line: its move first, then the rest."""
+    sentence = happened.said(event)
+    if sentence:
+        return show.clean(sentence)
     data = dict(event.data)
     inner = data.pop("data", None)
     if isinstance(inner, dict):  # told by orchd: it has an id and a time of its own

@@ -50,6 +50,18 @@ class Store:
                 f"the database {path} cannot be used: {error}", "see `orch doctor`"
             ) from error
 
+    @classmethod
+    def reader(cls, path: Path) -> Store:
+        """One more connection, for reading aside; raises `Unknown` when it cannot be had."""
+        made = cls.__new__(cls)
+        made.path, made.epoch = path, 0
+        try:
+            made.db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            made.db.set_busy_timeout(BUSY_MILLISECONDS)
+        except apsw.Error as error:
+            raise Unknown(f"the database {path} cannot be read: {error}") from error
+        return made
+
     def take_over(self) -> None:
         """Become the only writer: whoever wrote before is fenced off."""
         with self.transaction(fenced=False):

@@ -148,13 +148,20 @@ FRONT: Place = (-(1 << 60), 0)
 
 
 def ready(
-    store: Store, status: Status, now: float, projects: tuple[str, ...], after: Place, limit: int
+    store: Store,
+    status: Status,
+    now: float,
+    projects: tuple[str, ...],
+    after: Place,
+    limit: int,
+    agents: tuple[str, ...] | None = None,
 ) -> list[tuple[Place, Task]]:
-    """Tasks of these projects that nothing of their own holds back, from behind a place in the
-    queue on: priority first, then age."""
+    """Tasks of these projects (and of these agents alone, where they are named) that nothing of
+    their own holds back, from behind a place in the queue on: priority first, then age."""
     rows = store.rows(
-        f"SELECT id, priority, {_LIGHT} FROM tasks t WHERE status = :status AND {_READY}"
-        " AND (priority < :p OR priority = :p AND id > :i)"
+        f"SELECT id, priority, {_LIGHT} FROM tasks t WHERE status = :status"
+        " AND (:agents IS NULL OR agent IN (SELECT value FROM json_each(:agents)))"
+        f" AND {_READY} AND (priority < :p OR priority = :p AND id > :i)"
         " AND project IN (SELECT value FROM json_each(:projects))"
         " ORDER BY priority DESC, id LIMIT :limit",
         {
@@ -164,6 +171,7 @@ def ready(
             "p": -after[0],
             "i": after[1],
             "limit": limit,
+            "agents": None if agents is None else packed(agents),
         },
     )
     return [((-row.pop("priority"), row["id"]), _task(row)) for row in rows]

@@ -6,7 +6,7 @@ from orch.core import keeping, names
 from orch.errors import OrchError
 from orch.model import Attempt, Phase
 from orch.service import every
-from orch.store import leftovers, outbox
+from orch.store import leftovers, notices, outbox
 from orch.store.db import WAL_BYTES
 from services.engine import artifacts
 from services.engine.jobs import JobDesk
@@ -54,6 +54,7 @@ class Ages(JobDesk):
         try:
             with self.write():
                 outbox.prune(self.store, self.now() - ANSWERED_SECONDS)
+                notices.prune(self.store, self.event_bounds()[0])
                 gone = leftovers.forget_events(self.store, *self.event_bounds(), BATCH)
         except OrchError as error:
             self.log.warning("pruning has to wait: %s", error.message)

@@ -16,7 +16,8 @@ from orch.service import every
 from orch.session.launch import Result
 from orch.store import attempts, tasks
 from services.engine import work
-from services.engine.endings import Endings, ours
+from services.engine.endings import ours
+from services.engine.takeovers import Takeovers
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ DELIVERY_TRIES = 5
 DAY = 86400.0
 
 
-class Attempts(Endings):
+class Attempts(Takeovers):
     """Drives every open attempt: prepare → running → collect → deliver → ended."""
 
     def setup(self) -> None:
@@ -207,6 +208,9 @@ class Attempts(Endings):
         try:
             with self.write():
                 attempts.update(self.store, attempt.id, phase=Phase.COLLECT)
+                self.event("session_ended", attempt.task, attempt=attempt.n, session=session,
+                           agent=attempt.agent)  # fmt: skip
+                self.leave_session(attempt)
         except Unknown:
             self.put_off(attempt.id)
             return
@@ -237,10 +241,11 @@ class Attempts(Endings):
 
     def _collected(self, attempt: Attempt, found: tuple[Verdict, Result | None]) -> None:
         verdict, result = found
+        used = self.account(attempt, verdict.usage)
         with self.write():
             attempts.update(
-                self.store, attempt.id, phase=Phase.DELIVER, usage=verdict.usage,
-                error_class=verdict.error, exit_code=result.exit_code if result else None,
+                self.store, attempt.id, phase=Phase.DELIVER, error_class=verdict.error,
+                exit_code=result.exit_code if result else None, **used,
             )  # fmt: skip
         self.advance(attempts.get(self.store, attempt.id))
 

@@ -8,7 +8,7 @@ from orch.core import keeping
 from orch.errors import OrchError, Refused
 from orch.messages import CollectGarbage, Garbage
 from orch.service import Later, answers
-from orch.store import leftovers
+from orch.store import job_runs, leftovers
 from services.engine import sweep
 from services.engine.ages import BATCH, Ages
 
@@ -48,7 +48,7 @@ class GarbageDesk(Ages):
             home=self.home, host=self.host, repos=repos, found=found, dry_run=dry_run,
             of_worktrees=leftovers.of_worktrees(self.store, found.worktrees),
             of_branches=leftovers.of_branches(self.store, branches),
-            of_sessions=leftovers.of_sessions(self.store, found.sessions),
+            of_sessions=self._of_sessions(found.sessions),
             expendable=tuple(
                 keeping.expendable(found.artifacts, of_keys, self.bounds, self.now())
             ),
@@ -63,6 +63,12 @@ class GarbageDesk(Ages):
             lambda error: self._not_collected(error, later),
             timeout=SWEEP_SECONDS,
         )
+
+    def _of_sessions(self, names: tuple[str, ...]) -> dict[str, tuple[str, bool]]:
+        """Whose sessions these are, of tasks and of jobs: the folder, and whether it is open."""
+        of_jobs = job_runs.sessions(self.store)
+        jobs = {name: (of_jobs[name][0], not of_jobs[name][1]) for name in names if name in of_jobs}
+        return leftovers.of_sessions(self.store, names) | jobs
 
     def _not_collected(self, error: Exception, later: Later) -> None:
         self.rest()
