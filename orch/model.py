@@ -129,6 +129,8 @@ class Attempt(Value, frozen=True, kw_only=True):
     ended_at: float | None = None
     counted: bool = True
     usage: Usage = Usage()
+    used_model: str = ""
+    """The model that answered, as the agent named it; `model` is the one asked for."""
 
 
 class Task(Value, frozen=True, kw_only=True):
@@ -162,6 +164,45 @@ class Task(Value, frozen=True, kw_only=True):
     updated_at: float = 0.0
 
 
+class Cost(Value, frozen=True, kw_only=True):
+    """What attempts cost in sum. `usd` is the sum of what is known, None where nothing is;
+    `unpriced` counts attempts that used tokens at a price nobody knows. `agent`, `model`, `day`
+    and `task` say of which, '' where that was not asked for."""
+
+    agent: str = ""
+    model: str = ""
+    day: str = ""
+    task: str = ""
+    attempts: int = 0
+    unpriced: int = 0
+    usage: Usage = Usage()
+
+
+class AgentRecord(Value, frozen=True, kw_only=True):
+    """How an agent's attempts went. `judged` are those that count for or against it: neither
+    stopped by a person nor lost by orch nor met by a vendor's limit. Percentiles (nearest rank) of
+    the seconds from start to end are over the judged ones; None without any."""
+
+    agent: str
+    attempts: int = 0
+    done: int = 0
+    judged: int = 0
+    p50_seconds: float | None = None
+    p95_seconds: float | None = None
+    usd: float | None = None
+
+
+class Period(Value, frozen=True, kw_only=True):
+    """How all attempts went that ended since then (epoch seconds): counts by outcome and by error
+    class, and each agent's record."""
+
+    since: float
+    attempts: int = 0
+    outcomes: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    agents: tuple[AgentRecord, ...] = ()
+
+
 class Event(Value, frozen=True, kw_only=True):
     """A row of the events log: `seq` only grows, `name` is a noun with a past participle."""
 
@@ -173,7 +214,8 @@ class Event(Value, frozen=True, kw_only=True):
 
 
 class Session(Value, frozen=True, kw_only=True):
-    """A session as the engine knows it. `folder` holds `terminal.log`; it ended if `ended`."""
+    """A session as the engine knows it. `folder` holds `terminal.log`; it ended if `ended`. `asks`
+    is what its agent waits to be told, `taken_by` who works in it ('' for nothing, nobody)."""
 
     session: str
     task: str
@@ -183,6 +225,71 @@ class Session(Value, frozen=True, kw_only=True):
     started_at: float
     ended: bool = False
     size: int = 0
+    asks: str = ""
+    taken_by: str = ""
+
+
+class ApprovalState(StrEnum):
+    """Where a question of an agent stands."""
+
+    ASKED = "asked"
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    EXPIRED = "expired"
+
+
+class Question(Value, frozen=True, kw_only=True):
+    """What an agent asks and waits for: whether it may use `tool` for `text`, or, with `options`,
+    which of them to take. `question` is the agent's own id of it."""
+
+    question: str
+    tool: str = ""
+    text: str = ""
+    options: tuple[str, ...] = ()
+
+
+class Settled(Value, frozen=True, kw_only=True):
+    """How a session saw a question end: `allowed` is None when the agent took it back; `key` is
+    that of the answer (`core.approval.key`), '' for one that was typed in the session."""
+
+    question: str
+    allowed: bool | None = None
+    by: str = ""
+    reason: str = ""
+    key: str = ""
+
+
+class Approval(Value, frozen=True, kw_only=True):
+    """A question of an agent with its answer, as recorded. `id` is its number, `n` the attempt's.
+
+    `delivered`: the agent has the answer; `problem`: why it will not get it. Times are seconds
+    since the epoch.
+    """
+
+    id: int
+    task: str
+    n: int
+    session: str
+    agent: str
+    question: str
+    tool: str
+    text: str
+    options: tuple[str, ...] = ()
+    asked_at: float = 0.0
+    state: ApprovalState = ApprovalState.ASKED
+    by: str = ""
+    reason: str = ""
+    answered_at: float | None = None
+    delivered: bool = False
+    problem: str = ""
+
+
+class Takeover(Value, frozen=True, kw_only=True):
+    """A person works in a session; until it is released nothing is typed there by itself."""
+
+    session: str
+    by: str
+    at: float
 
 
 class Effect(Value, frozen=True, kw_only=True):

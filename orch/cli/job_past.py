@@ -12,7 +12,7 @@ from orch.cli import complete, show
 from orch.cli.app import App
 from orch.cli.job import coming, document, state
 from orch.cli.lines import plain
-from orch.cli.task import person
+from orch.cli.person import person
 from orch.errors import NotFound
 from orch.messages import GetJob, JobDetail, RunJob
 from orch.model import Job, JobRun

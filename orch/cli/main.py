@@ -35,6 +35,8 @@ COMMANDS = {
     "job": Entry("orch.cli.job_group:job", WORK, "What repeats by the clock."),
     "tail": Entry("orch.cli.tail:tail", WATCH, "Follow every session and every event."),
     "stream": Entry("orch.cli.live:stream", WATCH, "Follow one task's session to its end."),
+    "cost": Entry("orch.cli.cost:cost", WATCH, "Show what agents cost."),
+    "metrics": Entry("orch.cli.cost:metrics", WATCH, "Show how attempts went."),
     "log": Entry("orch.cli.log:log", WATCH, "Read the services' logs."),
     "init": Entry("orch.cli.init:init", SETUP, "Make this folder a project of orch."),
     "project": Entry("orch.cli.project:project", SETUP, "Add, remove and list projects."),

@@ -256,6 +256,8 @@ class _Reader:
 
     def words(self, text: str, kind: kinds.Type) -> list[str]:
         """The items that text stands for. A variable may hold several, but only one word."""
+        if extra_of(kind).get("split") == "shell":
+            return split_text(text, kind)  # what looks like a variable is the shell's
         if extra_of(kind).get("split") == "words":
             return [expand(word, self.lookup) for word in split_text(text, kind)]
         return split_text(expand(text, self.lookup), kind)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ REAP_SECONDS = 0.2
 
 DRAIN_BYTES = 1 << 20
 """Bytes read after a program's end: a pipe's worth is its own, more comes from what it left."""
+SIZE_SECONDS = 0.5
+"""Seconds between two looks at how much a program has written to its file."""
 
 SAID = 2000
 """The most of a program's own words in an error, in characters."""
@@ -129,6 +132,47 @@ def said(ran: Ran) -> str:
     return text or how
 
 
+def record(
+    argv: Sequence[str],
+    log: Path,
+    *,
+    cwd: str | os.PathLike[str],
+    env: Mapping[str, str],
+    timeout: float,
+    input: bytes = b"",  # noqa: A002 - the name subprocess gives it
+    limit: int = LIMIT,
+) -> int:
+    """Run a program to its end, with all that it writes going to the file `log`. Returns its exit
+    code (negative: a signal). What is left of its process group then is killed.
+
+    Raises `ToolFailed` when it cannot be started or writes more than `limit` bytes, `Unknown` when
+    it takes longer than `timeout` seconds, and `OSError` when the file cannot be written.
+    """
+    deadline = time.monotonic() + timeout
+    with log.open("wb") as out, tempfile.TemporaryFile() as given:
+        given.write(input)
+        given.seek(0)
+        try:
+            process = subprocess.Popen(
+                argv, cwd=cwd, env=env, stdin=given, stdout=out, stderr=out, process_group=0
+            )
+        except OSError as error:
+            raise _not_started(argv[0], cwd, error) from error
+        try:
+            while process.poll() is None:
+                if os.fstat(out.fileno()).st_size > limit:
+                    raise ToolFailed(f"{_name([*argv])} wrote more than {limit} bytes")
+                if (left := deadline - time.monotonic()) <= 0:
+                    raise Unknown(f"{_name([*argv])} did not end within {timeout:g} s")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(min(left, SIZE_SECONDS))
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return process.returncode
+
+
 def started(pid: int) -> float | None:
     """When a process started, on a scale that tells two users of one pid apart (seconds since
     boot on Linux, else since the epoch); None when there is no such process, or it is a zombie."""
@@ -151,6 +195,18 @@ def marked(run: str) -> list[int]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get("ORCH_RUN") == run and process.pid != os.getpid():
+                found.append(process.pid)
+    return found
+
+
+def inside(folder: str | os.PathLike[str]) -> list[int]:
+    """The processes of this user whose current folder is `folder` or lies below it."""
+    top = os.fspath(folder)
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            where = process.cwd()
+            if where == top or where.startswith(f"{top}/"):
                 found.append(process.pid)
     return found
 

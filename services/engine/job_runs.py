@@ -34,8 +34,8 @@ class JobRuns(ReportDesk):
 
     def setup(self) -> None:
         """Nothing is watched until `adopt` has looked."""
+        self._job_running: dict[str, JobRun] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
-        self._running: dict[str, JobRun] = {}
         self._moving: set[int] = set()
         self._absent: dict[str, int] = {}
         self._put_off_until: dict[int, float] = {}
@@ -57,8 +57,8 @@ class JobRuns(ReportDesk):
             self.start_queued(run.project, run.job)
         elif run.state == "starting":
             self._start_run(run)
-        elif run.state == "running" and run.session not in self._running:
-            self._running[run.session] = run
+        elif run.state == "running" and run.session not in self._job_running:
+            self._job_running[run.session] = run
             self._check_run(run.session)
 
     def job_of(self, project: str, name: str) -> JobConfig | None:
@@ -100,20 +100,20 @@ class JobRuns(ReportDesk):
     def on_nudge(self, data: bytes) -> None:
         """A session process says that it ended: look, whoever said it."""
         super().on_nudge(data)
-        for session in [name for name in self._running if name.encode() in data]:
+        for session in [name for name in self._job_running if name.encode() in data]:
             self._check_run(session)
 
     @every(seconds=1)
     def look_at_runs(self) -> None:
         """The safety net under the nudges: look for exit files, ask tmux which sessions live."""
-        for session in list(self._running):
+        for session in list(self._job_running):
             self._check_run(session)
         for number in [n for n, at in self._put_off_until.items() if at <= self.clock()]:
             del self._put_off_until[number]
             self._take_up(number)
-        if self._running and not self._looking:
+        if self._job_running and not self._looking:
             self._looking = True
-            asked = frozenset(self._running)
+            asked = frozenset(self._job_running)
             self.aside(
                 self.host.alive, lambda alive: self._counted(asked, alive), self._uncounted,
                 timeout=30.0,
@@ -121,11 +121,11 @@ class JobRuns(ReportDesk):
 
     def _counted(self, asked: frozenset[str], alive: dict[str, int]) -> None:
         self._looking = False
-        for session in asked & self._running.keys():
+        for session in asked & self._job_running.keys():
             missing = 0 if session in alive else self._absent.get(session, 0) + 1
             self._absent[session] = missing
             if missing >= 2 and not self._check_run(session):
-                self._collect(self._running[session])
+                self._collect(self._job_running[session])
 
     def _uncounted(self, error: Exception) -> None:
         self._looking = False
@@ -134,7 +134,7 @@ class JobRuns(ReportDesk):
 
     def _check_run(self, session: str) -> bool:
         """Whether a run has ended; then it is collected."""
-        run = self._running.get(session)
+        run = self._job_running.get(session)
         if run is None:
             return True
         try:
@@ -165,7 +165,7 @@ class JobRuns(ReportDesk):
                 exit_code=came.exit_code, ended_at=self.now(),
             )  # fmt: skip
             self.job_ended(run, came.outcome, summary, exit_code=came.exit_code)
-        self._running.pop(run.session, None)
+        self._job_running.pop(run.session, None)
         self._absent.pop(run.session, None)
         self.start_queued(run.project, run.job)
 
