@@ -266,7 +266,8 @@ class Capture(Service):
             state, reason, sure = "refused", error.message, True
         if state == "refused":
             last = sure or (effect.tries >= MOST_TRIES and effect.kind != "answer")
-            again = None if last else self.now() + RETRY
+            pause = RETRY if effect.kind == "send" else min(RETRY, 2.0 ** (effect.tries - 1))
+            again = None if last else self.now() + pause
             report = EffectFailed(effect.id, effect.fence, reason, again)
         else:
             report = EffectDone(effect.id, effect.fence, {"state": state, "reason": reason})
