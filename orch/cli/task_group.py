@@ -8,11 +8,12 @@ LOOK, ACT, LIVE = "Make and look", "Act", "Live sessions"
 
 COMMANDS = {
     "add": Entry("orch.cli.task:add", LOOK, "Create a task and print its id."),
-    "list": Entry("orch.cli.task:list_", LOOK, "List tasks that are not done."),
+    "list": Entry("orch.cli.listing:list_", LOOK, "List tasks that are not done."),
     "get": Entry("orch.cli.task:get", LOOK, "Show one task and its attempts."),
     "status": Entry("orch.cli.task:status", LOOK, "Count tasks by status, and what they cost."),
-    "tree": Entry("orch.cli.task:tree", LOOK, "Show tasks below their parents."),
+    "tree": Entry("orch.cli.listing:tree", LOOK, "Show tasks below their parents."),
     "history": Entry("orch.cli.task:history", LOOK, "Show a task's events with times and reasons."),
+    "cost": Entry("orch.cli.cost:of_task", LOOK, "Show what a task cost."),
     "run": Entry("orch.cli.act:run", ACT, "Run a task now, ahead of the queue."),
     "retry": Entry("orch.cli.act:retry", ACT, "Start a task over."),
     "route": Entry("orch.cli.act:route", ACT, "Choose the agent of a task."),

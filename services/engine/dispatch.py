@@ -15,14 +15,14 @@ from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
 from orch.service import every
 from orch.store import attempts, jobs, tasks
-from services.engine.ledger import Ledger
+from services.engine.budgets import Budgets
 from services.engine.work import missing_tools
 
 PAGE = 200
 """Tasks looked at, and new ones routed, in one go."""
 
 
-class Dispatch(Ledger):
+class Dispatch(Budgets):
     """Routes what is new, claims what fits into the slots."""
 
     due_at: float | None = None
@@ -180,12 +180,18 @@ class Dispatch(Ledger):
             children=tuple(tasks.children(self.store, task.key, unfinished=True)),
             project_problem=problem,
             engine_problem=self.not_taking(),
+            money="" if self.costs_nothing(task) else self.day_hold(),
         )
         return waiting_for(task, holds, self.load(), self.limits(), self.now())
 
-    def _ready_tasks(self, status: Status, passed: set[str] | None = None) -> Iterator[Task]:
-        """Ready tasks in their order; those of projects put into `passed` on the way are left out
-        from the next page on."""
+    def _ready_tasks(
+        self,
+        status: Status,
+        passed: set[str] | None = None,
+        agents: tuple[str, ...] | None = None,
+    ) -> Iterator[Task]:
+        """Ready tasks in their order, of these agents alone where they are named; those of projects
+        put into `passed` on the way are left out from the next page on."""
         place = tasks.FRONT
         while True:
             healthy = tuple(
@@ -193,7 +199,7 @@ class Dispatch(Ledger):
                 for slug, project in self.loaded.projects.items()
                 if not project.problem and slug not in (passed or ())
             )
-            page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE)
+            page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE, agents)
             yield from (task for _, task in page)
             if len(page) < PAGE:
                 return
@@ -217,11 +223,16 @@ class Dispatch(Ledger):
         load, limits = self.load(), self.limits()
         if load.total >= limits.total:
             return
-        for task in self._ready_tasks(Status.ROUTED):
+        agents = self.payable()
+        for task in self._ready_tasks(Status.ROUTED, agents=agents):
             if full(task.project, task.agent, load, limits):
+                continue
+            if agents is not None and not self.costs_nothing(task):
                 continue
             agent = self._still_usable(task)
             if not agent or full(task.project, agent, load, limits) or self._lacks_tools(task):
+                continue
+            if self.lacks_budget(task):
                 continue
             yield self._claim(task, agent)
             load = load.plus(task.project, agent)
