@@ -7,21 +7,19 @@ nobody: what its settings do not allow is refused.
 
 from __future__ import annotations
 
-import json
 import re
 
 from orch.agents import stream
 from orch.agents.codex_items import Items, tokens
 from orch.agents.opencode_parts import Parts
+from orch.agents.spoken import Spoken
 from orch.agents.stream import (
-    Asked,
     Began,
     Failed,
     Finished,
     Heard,
     Noted,
     Step,
-    TokensUsed,
     Unknown,
 )
 
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-STRANGE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
-"""What a field of another form than expected leads to."""
-
 USED = {"input_tokens": "inputTokens", "output_tokens": "outputTokens"} | {
     "cached_input_tokens": "cachedInputTokens",
     "cache_write_input_tokens": "cacheWriteInputTokens",
@@ -40,15 +35,13 @@ USED = {"input_tokens": "inputTokens", "output_tokens": "outputTokens"} | {
 """The tokens of `exec`, and what the app server calls them."""
 
 
-class OneshotStream(stream.Oneshot):
+class OneshotStream(Spoken, stream.Oneshot):
     """See `stream.Conversation`. `settings["worktree"]` is the folder that paths are shown
-    relative to."""
+    relative to. It works until its process ends: it is never `over` before."""
 
     def __init__(self, dialect: str, settings: Mapping[str, str]) -> None:
-        self.session = ""
+        super().__init__(settings)
         self.model = settings.get("model", "")
-        self.questions: dict[str, Asked] = {}
-        self.used: TokensUsed | None = None
         self.waiting: dict[str, str] = {}
         self._first = ""
         self._text = ""
@@ -56,16 +49,6 @@ class OneshotStream(stream.Oneshot):
         self._parts = Parts(settings.get("worktree", ""))
         codex = dialect == "codex-exec"
         self._read: Callable[[str, dict[str, Any]], list[Step]] = self._exec if codex else self._run
-
-    @property
-    def state(self) -> str:
-        """See `Conversation.state`: it works until its process ends."""
-        return stream.WORKING if self.session else stream.STARTING
-
-    @property
-    def over(self) -> bool:
-        """See `Conversation.over`: only its process tells."""
-        return False
 
     # ---- to the agent ------------------------------------------------------------------------
 
@@ -87,38 +70,21 @@ class OneshotStream(stream.Oneshot):
         """See `Conversation.answer`: it asks nothing."""
         return b""
 
-    def closing(self) -> bytes:
-        """See `Conversation.closing`."""
-        return b""
-
     # ---- from the agent ----------------------------------------------------------------------
 
-    def feed(self, line: bytes) -> tuple[list[Step], bytes]:
-        """See `Conversation.feed`."""
-        if not line.strip():
-            return [], b""
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            return [Unknown("no JSON")], b""
-        if not isinstance(event, dict):
-            return [Unknown(type(event).__name__)], b""
-        kind = str(event.get("type"))[:40]
-        try:
-            return self._read(kind, event), b""
-        except STRANGE:
-            return [Unknown(kind)], b""
+    def _message(self, message: dict[str, Any]) -> tuple[list[Step], bytes]:
+        return self._read(str(message.get("type"))[:40], message), b""
 
-    def _begun(self, session: str) -> list[Step]:
+    def _begins(self, session: str) -> list[Step]:
         if self.session:
             return []
-        self.session = session
+        self.session, self._begun = session, True
         return [Began(session, self.model), Heard(self._first)]
 
     def _exec(self, kind: str, event: dict[str, Any]) -> list[Step]:
         """An event of `codex exec --json`."""
         if kind == "thread.started":
-            return self._begun(str(event["thread_id"]))
+            return self._begins(str(event["thread_id"]))
         if kind in ("item.started", "item.completed"):
             return self._item(kind == "item.completed", event["item"])
         if kind == "error":
@@ -147,7 +113,7 @@ class OneshotStream(stream.Oneshot):
 
     def _run(self, kind: str, event: dict[str, Any]) -> list[Step]:
         """An event of `opencode run --format json`: a part of a message, or an error."""
-        steps = self._begun(str(event["sessionID"])) if event.get("sessionID") else []
+        steps = self._begins(str(event["sessionID"])) if event.get("sessionID") else []
         if kind == "error":
             error = event.get("error") or {}
             data = error.get("data") or {}
