@@ -37,7 +37,7 @@ def of(name: str, task: str, data: dict[str, Any]) -> Notice | None:
     if name == "attempt_ended" and data.get("error_class") in BROKEN:
         agent = str(data.get("agent", ""))
         why = f"{data['error_class']}: {data.get('error', '')}".rstrip(": ")
-        text = f"the agent {agent} cannot be used ({why}); `orch agents` shows what it needs"
+        text = f"the agent {agent} cannot be used ({why}); `orch agents --check` says what it needs"
         return Notice(level=ERROR, text=text, about=f"agent:{agent}")
     if name == "budget_warned":
         return Notice(level=WARNING, text=str(data.get("text", "")))

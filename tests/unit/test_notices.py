@@ -19,7 +19,7 @@ from orch.core import notices
         ("task_changed", {"status": "blocked", "reason": "waits for its subtasks int-2"}, "", ""),
         ("task_changed", {"status": "done"}, "", ""),
         ("attempt_ended", {"error_class": "auth", "agent": "claude", "error": "401"}, "error",
-         "the agent claude cannot be used (auth: 401); `orch agents` shows what it needs"),
+         "the agent claude cannot be used (auth: 401); `orch agents --check` says what it needs"),
         ("attempt_ended", {"error_class": "timeout", "agent": "claude"}, "", ""),
         ("budget_warned", {"text": "80 of 100"}, "warning", "80 of 100"),
         ("budget_spent", {"text": "today"}, "error", "today"),
