@@ -1,8 +1,9 @@
 """The real engine, except that it kills itself (SIGKILL) once, at the moment it was told.
 
 Moments are counted over all its lives in a file: just before and just after each commit, and just
-before and after each piece of work that it does aside. `strike` in the folder named by
-`ORCH_STRIKE` holds the number of the moment to die at.
+before and after each piece of work that it does aside. What it notes of deaths comes whenever it
+comes, and is not counted. `strike` in the folder named by `ORCH_STRIKE` holds the number of the
+moment to die at.
 """
 
 from __future__ import annotations
@@ -34,10 +35,18 @@ class DyingEngine(Engine):
     """Dies before or after a commit, before or after work aside."""
 
     name = "engine"
+    beside = False
+
+    def on_supervision(self, event: dict[str, Any]) -> None:
+        self.beside = True
+        try:
+            super().on_supervision(event)
+        finally:
+            self.beside = False
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        outermost = not self.store.db.in_transaction
+        outermost = not self.store.db.in_transaction and not self.beside
         with super().write():
             yield
             if outermost:
