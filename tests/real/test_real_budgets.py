@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.clis import MODEL, NAMES, Stage, account
-from tests.support.model_server import Run, Say, Usage, Write, turn
+from tests.support.model_server import ModelServer, Run, Say, Usage, Write, turn
 from tests.support.world import World
 
 USAGE = Usage(fresh=1000, cache_read=4000, output=200)
@@ -17,12 +18,19 @@ PRICE = {"input": 10, "output": 50, "cache_read": 1, "cache_write": 10}
 """USD per million: a request of `USAGE` costs 0.024."""
 
 
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    """A model server where orch is, and the server of an agent that is one."""
+    with ModelServer() as opened:
+        yield opened
+
+
 def ready(world: World, stage: Stage, run: Run, name: str, budget: dict[str, Any]) -> None:
     """An orch whose only agent is a real one with this budget."""
     env = account(name, world.root / "person", run, retries=1)
     agent = {
         "protocol": name,
-        "command": [str(stage.wrapper(name, world.root))],
+        "command": [stage.programs[name]],
         "env": {key: value for key, value in env.items() if key != "PATH"},
         "models": [MODEL[name]],
     }
@@ -42,10 +50,10 @@ def ready(world: World, stage: Stage, run: Run, name: str, budget: dict[str, Any
     "budget", [{"max_tokens_per_task": 3600}, {"max_usd_per_task": 0.07}], ids=["tokens", "usd"]
 )
 def test_a_real_agent_that_would_take_nine_requests_is_stopped_at_its_third(
-    world: World, stage: Stage, name: str, budget: dict[str, Any]
+    world: World, stage: Stage, server: ModelServer, name: str, budget: dict[str, Any]
 ) -> None:
     steps = [turn(Write(f"{n}.txt", f"{n}\n"), usage=USAGE) for n in range(1, 10)]
-    run = stage.server.play([*steps, turn(Say(DONE), usage=USAGE)])
+    run = server.play([*steps, turn(Say(DONE), usage=USAGE)])
     ready(world, stage, run, name, budget)
     task = world.orch("task", "add", "--json", "-b", "Write nine files.", "--", "Nine").json["id"]
 
@@ -66,10 +74,10 @@ def test_a_real_agent_that_would_take_nine_requests_is_stopped_at_its_third(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_real_agent_within_its_budget_is_counted_right_to_the_token(
-    world: World, stage: Stage, name: str
+    world: World, stage: Stage, server: ModelServer, name: str
 ) -> None:
     steps = [turn(Write(f"{n}.txt", f"{n}\n"), usage=USAGE) for n in range(1, 4)]
-    run = stage.server.play([*steps, turn(Say(DONE), usage=USAGE)])
+    run = server.play([*steps, turn(Say(DONE), usage=USAGE)])
     ready(world, stage, run, name, {"max_tokens_per_task": 10_000, "max_usd_per_task": 5})
     task = world.orch("task", "add", "--json", "-b", "Write three files.", "--", "Three").json["id"]
 
