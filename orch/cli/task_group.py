@@ -8,10 +8,10 @@ LOOK, ACT, LIVE = "Make and look", "Act", "Live sessions"
 
 COMMANDS = {
     "add": Entry("orch.cli.task:add", LOOK, "Create a task and print its id."),
-    "list": Entry("orch.cli.task:list_", LOOK, "List tasks that are not done."),
+    "list": Entry("orch.cli.listing:list_", LOOK, "List tasks that are not done."),
     "get": Entry("orch.cli.task:get", LOOK, "Show one task and its attempts."),
     "status": Entry("orch.cli.task:status", LOOK, "Count tasks by status, and what they cost."),
-    "tree": Entry("orch.cli.task:tree", LOOK, "Show tasks below their parents."),
+    "tree": Entry("orch.cli.listing:tree", LOOK, "Show tasks below their parents."),
     "history": Entry("orch.cli.task:history", LOOK, "Show a task's events with times and reasons."),
     "cost": Entry("orch.cli.cost:of_task", LOOK, "Show what a task cost."),
     "run": Entry("orch.cli.act:run", ACT, "Run a task now, ahead of the queue."),
@@ -25,6 +25,10 @@ COMMANDS = {
     "stream": Entry("orch.cli.live:stream", LIVE, "Follow a task's session to its end."),
     "attach": Entry("orch.cli.live:attach", LIVE, "Enter a task's session with tmux."),
     "send": Entry("orch.cli.live:send", LIVE, "Type text into a task's session."),
+    "approve": Entry("orch.cli.approval:approve", LIVE, "Allow what a task's agent asks for."),
+    "deny": Entry("orch.cli.approval:deny", LIVE, "Refuse what a task's agent asks for."),
+    "take": Entry("orch.cli.takeover:take", LIVE, "Work in a task's session yourself."),
+    "release": Entry("orch.cli.takeover:release", LIVE, "Leave a task's session to orch again."),
     "screen": Entry("orch.cli.live:screen", LIVE, "Print a session's screen."),
     "log": Entry("orch.cli.past:log", LIVE, "Show a task's events and each attempt's files."),
     "diff": Entry("orch.cli.past:diff", LIVE, "Show what a task changed."),

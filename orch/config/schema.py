@@ -56,6 +56,9 @@ VariableName = Annotated[
 ]
 Hidden = Annotated[str, Meta(extra={"secret": True})]
 Words = Annotated[tuple[str, ...], Meta(extra={"split": "words"})]
+SHELL = ("bash", "-c")
+"""What runs a script that is given as text."""
+Script = Annotated[tuple[str, ...], Meta(extra={"split": "shell"})]
 Slug = Annotated[
     str,
     Meta(
@@ -202,6 +205,15 @@ class Engine(Section, frozen=True, kw_only=True):
     sync_interval: Interval = 120
 
 
+class Keep(Section, frozen=True, kw_only=True):
+    """`keep`: how long, and how much of, what finished tasks left is kept: events and the folders
+    of attempts. Nothing of an open task ever goes. 0 for the last two: any amount."""
+
+    days: Annotated[int, Meta(ge=1, le=36_500)] = 90
+    artifacts_gib: Annotated[float, Meta(ge=0, le=1_000_000)] = 20.0
+    events: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 1_000_000
+
+
 class GitHub(Section, frozen=True, kw_only=True):
     """`gh`: what the project is called, `owner/repo`."""
 
@@ -209,7 +221,8 @@ class GitHub(Section, frozen=True, kw_only=True):
 
 
 class JobTask(Section, frozen=True, kw_only=True):
-    """`jobs[].task`: the task that a firing makes."""
+    """`jobs[].task`: the task that a firing makes. Of a job of another type: its title, and the
+    agent and labels of what a self-review files."""
 
     title: Annotated[str, Meta(min_length=1, max_length=10_000)]
     body: str = ""
@@ -218,15 +231,19 @@ class JobTask(Section, frozen=True, kw_only=True):
 
 
 class JobConfig(Section, frozen=True, kw_only=True):
-    """One of `jobs`. `project` is for a job in `config.yml`: whose it is. `problem` says why it
-    cannot run ('' when it can); never in the file."""
+    """One of `jobs`. `project` is for a job in `config.yml`: whose it is. `command` (text for bash,
+    or an argv), `dir` (from the project's folder) and `timeout_seconds` are those of a bash job.
+    `problem` says why the job cannot run ('' when it can); never in the file."""
 
     id: JobId
     schedule: Annotated[str, Meta(min_length=1, max_length=200)]
     timezone: str = ""
     project: Slug = ""
-    type: Literal["task"] = "task"
-    task: JobTask
+    type: Literal["task", "bash", "self-review"] = "task"
+    task: JobTask = JobTask(title="")
+    command: Script = ()
+    dir: Annotated[str, Meta(min_length=1, max_length=1000)] = "."
+    timeout_seconds: Annotated[int, Meta(ge=1, le=86400)] = 600
     external: Literal[False] = False
     enabled: bool = True
     overlap: Literal["skip", "queue", "allow"] = "skip"
@@ -244,6 +261,7 @@ class Config(Section, frozen=True, kw_only=True):
     model_map: dict[Tier, dict[AgentName, str]] = {}
     git: Git = Git()
     engine: Engine = Engine()
+    keep: Keep = Keep()
     gh: GitHub = GitHub()
     prices: dict[ModelPattern, PriceConfig] = {}
     budget: BudgetConfig = BudgetConfig()
@@ -267,7 +285,7 @@ BUILT_IN: dict[str, Any] = {
 INTERNAL = frozenset({"jobs[].problem"})
 """Attributes that orch fills in itself; in a file they are unknown keys."""
 
-GLOBAL_ONLY = ("projects", "engine", "budget.max_usd_per_day")
+GLOBAL_ONLY = ("projects", "engine", "keep", "budget.max_usd_per_day")
 """Sections and keys that mean something in `config.yml` alone."""
 
 PROJECT_ONLY = ("gh.repo",)
@@ -308,16 +326,12 @@ LATER = frozenset(
         "hooks.on_pr_created",
         "hooks.on_approval_asked",
         "skills",
-        "jobs[].timeout_seconds",
-        "jobs[].dir",
-        "jobs[].command",
     }
 )
 """Keys of a later version; this one refuses them by name rather than ignore them."""
 
 LATER_VALUES: dict[str, frozenset[object]] = {
     "router.mode": frozenset({"llm"}),
-    "jobs[].type": frozenset({"bash", "self-review"}),
     "jobs[].external": frozenset({True}),
 }
 """Values of a later version, by key."""

@@ -14,7 +14,7 @@ from orch.session.loop import Session
 from orch.session.program import LaunchFailed
 from orch.session.structured_files import StateFile, Tape
 from orch.session.structured_program import Piped, start
-from orch.session.structured_talk import LINGER, Talk, now_of
+from orch.session.structured_talk import LINGER, Talk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ MOST_SHOWN = 20
 """Lines of what came on stderr at once that are shown."""
 MOST_REASON = 10_000
 """Characters of a reason that are told to the agent."""
+MOST_NAME = 200
+"""Characters of the name of who answers."""
 
 
 class StructuredSession(Session):
@@ -59,7 +61,7 @@ class StructuredSession(Session):
         return start(self.launch, *self.size)
 
     def _front(self) -> Talk:
-        self.talk = Talk(self.conversation, self._show, self.events.add)
+        self.talk = Talk(self.conversation, self._show, self.events.add, self.launch.task)
         self.talk.spent = self._spent
         self.talk.begin(self.prompt, time.monotonic())
         self._tell_state()
@@ -116,7 +118,7 @@ class StructuredSession(Session):
 
     def _tell_state(self) -> None:
         self.native_session = self.conversation.session
-        if self.state.write(now_of(self.conversation)):
+        if self.state.write(self.talk.now()):
             self.record.tell(asking=bool(self.conversation.questions))
 
     def _spent(self) -> None:
@@ -176,7 +178,9 @@ class StructuredSession(Session):
             answer({"state": "refused", "reason": "the session is ending"})
             return True
         question, reason = str(request.get("question") or ""), str(request.get("reason") or "")
-        state, why = self.talk.decide(question, request["type"] == "approve", reason[:MOST_REASON])
+        by, key = str(request.get("by") or "")[:MOST_NAME], str(request.get("key") or "")
+        allowed = request["type"] == "approve"
+        state, why = self.talk.decide(question, allowed, reason[:MOST_REASON], by, key)
         self._tell_state()
         answer({"state": state, "reason": why})
         return True
@@ -193,7 +197,7 @@ class StructuredSession(Session):
         held = self.record.problem or self.events.problem
         limits = self.meter.limits._asdict() if self.meter else None
         return {
-            **super()._status(), "held": held, "limits": limits, **now_of(self.conversation),
+            **super()._status(), "held": held, "limits": limits, **self.talk.now(),
         }  # fmt: skip
 
     # ---- the end -----------------------------------------------------------------------------

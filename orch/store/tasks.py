@@ -94,20 +94,23 @@ def page(
     author: str = "",
     parent: str = "",
     limit: int = 200,
+    before: str = "",
 ) -> tuple[list[Task], int]:
     """The newest `limit` tasks that match, oldest first and without bodies, and how many match
-    (by source, author or parent: at most `COUNTED` are counted). Empty `statuses` means any. Each
-    status is read off an index of its own, however many tasks there are."""
+    (by source, author or parent: at most `COUNTED` are counted). Empty `statuses` means any;
+    `before` (a key): only older ones. Each status is read off an index of its own, however many
+    tasks there are."""
     wanted = statuses or tuple(status.value for status in Status)
     fixed = {"project": project, "source": source, "author": author, "parent": parent}
     given = {name: value for name, value in fixed.items() if value}
     where = "".join(f" AND t.{name} = :{name}" for name in given)
+    older = " AND id < (SELECT id FROM tasks WHERE key = :before)" if before else ""
     rows: list[dict[str, Any]] = []
     for status in wanted:
         rows += store.rows(
-            f"SELECT id, {_LIGHT} FROM tasks t WHERE status = :status{where}"
+            f"SELECT id, {_LIGHT} FROM tasks t WHERE status = :status{where}{older}"
             " ORDER BY id DESC LIMIT :limit",
-            {**given, "status": status, "limit": limit},
+            {**given, "status": status, "limit": limit, "before": before},
         )
     rows.sort(key=lambda row: int(row["id"]))
     total = _total(store, wanted, project, where if given.keys() - {"project"} else "", given)

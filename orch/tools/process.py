@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,11 @@ from orch.errors import ToolFailed, Unknown
 LIMIT = 16 << 20
 """The most output of one program that is kept, in bytes, stdout and stderr each."""
 
+REAP_SECONDS = 0.2
+"""The longest wait for more output of a program that may have left a child holding its end."""
+
+DRAIN_BYTES = 1 << 20
+"""Bytes read after a program's end: a pipe's worth is its own, more comes from what it left."""
 SIZE_SECONDS = 0.5
 """Seconds between two looks at how much a program has written to its file."""
 
@@ -84,6 +89,38 @@ def run(
     if check and ran.code != 0:
         raise ToolFailed(f"{_name(words)} failed: {said(ran)}")
     return ran
+
+
+def follow(argv: Sequence[str], cwd: str | os.PathLike[str], into: Callable[[bytes], None]) -> int:
+    """Run a program in this process's own group and environment to its end, handing on what it
+    writes (stdout and stderr together) as it comes. Returns its exit code (negative: a signal).
+
+    Raises `ToolFailed` when it cannot be started. What it leaves running is not waited for.
+    """
+    try:
+        process = subprocess.Popen(
+            argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    except OSError as error:
+        raise _not_started(argv[0], cwd, error) from error
+    assert process.stdout
+    with process.stdout as out, selectors.DefaultSelector() as selector:
+        os.set_blocking(out.fileno(), False)
+        selector.register(out, selectors.EVENT_READ)
+        left = DRAIN_BYTES
+        while left > 0:
+            ended = process.poll() is not None  # before the last look at its output
+            if not selector.select(0.0 if ended else REAP_SECONDS):
+                if ended:
+                    break
+                continue
+            block = os.read(out.fileno(), 65536)
+            if not block:
+                break
+            left -= len(block) if ended else 0
+            into(block)
+        return process.wait()
 
 
 def said(ran: Ran) -> str:
@@ -158,6 +195,18 @@ def marked(run: str) -> list[int]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get("ORCH_RUN") == run and process.pid != os.getpid():
+                found.append(process.pid)
+    return found
+
+
+def inside(folder: str | os.PathLike[str]) -> list[int]:
+    """The processes of this user whose current folder is `folder` or lies below it."""
+    top = os.fspath(folder)
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            where = process.cwd()
+            if where == top or where.startswith(f"{top}/"):
                 found.append(process.pid)
     return found
 

@@ -16,7 +16,8 @@ from orch.service import every
 from orch.session.launch import Result
 from orch.store import attempts, tasks
 from services.engine import work
-from services.engine.endings import Endings, ours
+from services.engine.endings import ours
+from services.engine.takeovers import Takeovers
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ DELIVERY_TRIES = 5
 DAY = 86400.0
 
 
-class Attempts(Endings):
+class Attempts(Takeovers):
     """Drives every open attempt: prepare → running → collect → deliver → ended."""
 
     def setup(self) -> None:
@@ -209,8 +210,9 @@ class Attempts(Endings):
                 attempts.update(self.store, attempt.id, phase=Phase.COLLECT)
                 self.event("session_ended", attempt.task, attempt=attempt.n, session=session,
                            agent=attempt.agent)  # fmt: skip
+                self.leave_session(attempt)
         except Unknown:
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
             return
         self.publish(SessionChanged(session))
         self.advance(attempts.get(self.store, attempt.id))
@@ -277,7 +279,7 @@ class Attempts(Endings):
             try:
                 go_on()
             except Unknown:
-                self._put_off(attempt.id)
+                self.put_off(attempt.id)
 
         self._busy.add(attempt.id)
         try:
@@ -289,7 +291,7 @@ class Attempts(Endings):
             )
         except Refused:
             self._busy.discard(attempt.id)
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
 
     def _failed(self, attempt: Attempt, error: Exception) -> None:
         message = _words(error)
@@ -317,9 +319,10 @@ class Attempts(Endings):
             return
         with self.write():
             tasks.update(self.store, attempt.task, self.now(), last_error=message)
-        self._put_off(attempt.id, float(2 ** min(tries, 6)))
+        self.put_off(attempt.id, float(2 ** min(tries, 6)))
 
-    def _put_off(self, attempt: int, seconds: float = 1.0) -> None:
+    def put_off(self, attempt: int, seconds: float = 1.0) -> None:
+        """Have an attempt's next step taken later."""
         self._later[attempt] = self.clock() + seconds
 
 

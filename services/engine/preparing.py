@@ -76,7 +76,7 @@ class Preparing(HookDesk):
         try:
             super()._prepared(attempt, prepared)
         except Unknown:
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
 
     def _unready(self, attempt: Attempt, came: Came) -> None:
         """End the attempt with what the command said: charged to nobody, and at the third time in
@@ -94,7 +94,7 @@ class Preparing(HookDesk):
         try:
             self.finish(attempt, Verdict(ok=False, error=error, message=message), None)
         except Unknown:
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
 
     def stop_attempt(self, attempt: Attempt, outcome: str, reason: str) -> None:
         """See `Attempts.stop_attempt`: what prepares its worktree is ended too."""
