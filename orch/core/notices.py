@@ -22,12 +22,14 @@ BROKEN = frozenset(
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Something a person must know: `error` when nothing goes on without them, else `warning`.
 
-    `about` names what is told once only, until it is settled; '' is told each time.
+    `about` names what is told once only, until it is settled; '' is told each time. `approval` is
+    the number of the question that it tells of (0: none).
     """
 
     level: str
     text: str
     about: str = ""
+    approval: int = 0
 
 
 def of(name: str, task: str, data: dict[str, Any]) -> Notice | None:
@@ -39,12 +41,22 @@ def of(name: str, task: str, data: dict[str, Any]) -> Notice | None:
         why = f"{data['error_class']}: {data.get('error', '')}".rstrip(": ")
         text = f"the agent {agent} cannot be used ({why}); `orch agents` shows what it needs"
         return Notice(level=ERROR, text=text, about=f"agent:{agent}")
+    if name == "approval_asked":
+        what = f"may use {data.get('tool')}: {data.get('text')}"
+        asked = data.get("text") if data.get("options") else f"whether it {what}"
+        number = data.get("approval", 0)
+        text = f"{task} asks {asked}; `orch task approve {task} {number}`, or deny"
+        return Notice(level=ERROR, text=text, approval=number)
     if name == "budget_warned":
         return Notice(level=WARNING, text=str(data.get("text", "")))
     if name == "budget_spent":
         return Notice(level=ERROR, text=str(data.get("text", "")))
     if name == "price_missed":
         return Notice(level=WARNING, text=str(data.get("text", "")))
+    if name == "job_ended" and data.get("type") != "task" and not _went_well(data):
+        about = f"job:{data.get('project')}:{data.get('job')}"
+        text = f"the job {data.get('job')} came to {data.get('outcome')}: {data.get('summary')}"
+        return Notice(level=WARNING, text=text, about=about)
     if name == "service_failing":
         inner = data.get("data") if isinstance(data.get("data"), dict) else data
         text = f"the service {(inner or {}).get('service', '')} keeps failing; see `orch status`"
@@ -57,6 +69,8 @@ def settled(name: str, data: dict[str, Any]) -> str | None:
     beginning of several that ends in `*`; None for nothing."""
     if name == "attempt_ended" and data.get("error_class") is None and data.get("agent"):
         return f"agent:{data['agent']}"
+    if name == "job_ended" and _went_well(data):
+        return f"job:{data.get('project')}:{data.get('job')}"
     if name == "cooldowns_cleared":
         return f"agent:{data.get('agent') or '*'}"
     return None
@@ -65,6 +79,11 @@ def settled(name: str, data: dict[str, Any]) -> str | None:
 def wanted(level: str, notice: Notice) -> bool:
     """Whether a notice is told at this `notifications.level`."""
     return level == "all" or (level == "errors_only" and notice.level == ERROR)
+
+
+def _went_well(data: dict[str, Any]) -> bool:
+    """Whether a job's run came to what it should."""
+    return data.get("outcome") in ("done", "no_issues")
 
 
 def _task_changed(task: str, data: dict[str, Any]) -> Notice | None:

@@ -21,11 +21,19 @@ from orch.core import notices
         ("attempt_ended", {"error_class": "auth", "agent": "claude", "error": "401"}, "error",
          "the agent claude cannot be used (auth: 401); `orch agents` shows what it needs"),
         ("attempt_ended", {"error_class": "timeout", "agent": "claude"}, "", ""),
+        ("approval_asked", {"approval": 3, "tool": "Bash", "text": "make", "options": []}, "error",
+         "int-1 asks whether it may use Bash: make; `orch task approve int-1 3`, or deny"),
+        ("approval_asked", {"approval": 3, "tool": "x", "text": "Tabs?", "options": ["a"]}, "error",
+         "int-1 asks Tabs?; `orch task approve int-1 3`, or deny"),
         ("budget_warned", {"text": "80 of 100"}, "warning", "80 of 100"),
         ("budget_spent", {"text": "today"}, "error", "today"),
         ("price_missed", {"text": "what does it cost"}, "warning", "what does it cost"),
         ("service_failing", {"service": "web"}, "error",
          "the service web keeps failing; see `orch status`"),
+        ("job_ended", {"type": "bash", "job": "j", "outcome": "lost", "summary": "gone"}, "warning",
+         "the job j came to lost: gone"),
+        ("job_ended", {"type": "bash", "job": "j", "outcome": "done", "summary": "ok"}, "", ""),
+        ("job_ended", {"type": "task", "job": "j", "outcome": "blocked", "summary": "x"}, "", ""),
         ("output_seen", {}, "", ""),
     ],
 )  # fmt: skip
@@ -52,3 +60,12 @@ def test_a_broken_agent_is_told_of_once_until_it_works_or_may_try_again():
     assert notices.settled("attempt_ended", ended | {"error_class": "auth"}) is None
     assert notices.settled("cooldowns_cleared", {"agent": ""}) == "agent:*"
     assert notices.settled("cooldowns_cleared", {"agent": "codex"}) == "agent:codex"
+
+
+def test_a_job_that_fails_each_time_is_told_of_once_until_it_goes_well():
+    run = {"type": "bash", "project": "o/r", "job": "j", "outcome": "failed", "summary": "exit 1"}
+    told = notices.of("job_ended", "", run)
+    assert told is not None
+    assert told.about == "job:o/r:j"
+    assert notices.settled("job_ended", run) is None
+    assert notices.settled("job_ended", run | {"outcome": "done"}) == told.about
