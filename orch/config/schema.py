@@ -183,6 +183,7 @@ class Hooks(Section, frozen=True, kw_only=True):
     on_job_fired: ShellCommand = ()
     on_service_started: ShellCommand = ()
     on_service_stopped: ShellCommand = ()
+    on_approval_asked: ShellCommand = ()
     on_notice_given: ShellCommand = ()
     timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     prepare_worktree: ShellCommand = ()
@@ -324,7 +325,6 @@ LATER = frozenset(
         "channels",
         "hooks.on_branch_pushed",
         "hooks.on_pr_created",
-        "hooks.on_approval_asked",
         "skills",
     }
 )
