@@ -15,7 +15,8 @@ OURS = frozenset({E.INFRASTRUCTURE, E.LOST})
 SAME_ERROR_LIMIT = 3
 LIMIT_SECONDS = 1800.0
 MODEL_SECONDS = 3600.0
-BROKEN_SECONDS = 1800.0
+UNTIL_CHECKED = 4102444800.0
+"""Until when a broken agent rests (the year 2100): until `orch agents --check` passes."""
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,12 +59,13 @@ def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float)
     if error in PERSON:
         return Consequence(status=Status.NEEDS_REVIEW, reason=text)
     if error in LIMITS:
-        until = verdict.retry_at or now + LIMIT_SECONDS
+        floor = min(LIMIT_SECONDS, 2.0**history.same_error)  # it said so before, and was wrong
+        until = max(verdict.retry_at or now + LIMIT_SECONDS, now + floor)
         return Consequence(
             status=Status.ROUTED, reason=text, counted=False, other_agent=True, cooldown=until
         )
     if error in BROKEN_AGENT:
-        return _broken_agent(text, history, max_attempts, now)
+        return _broken_agent(text, history, max_attempts)
     if error is E.MODEL_UNAVAILABLE:
         return Consequence(
             status=Status.ROUTED, reason=text, other_agent=True, cooldown=now + MODEL_SECONDS
@@ -87,15 +89,15 @@ def _answered(verdict: Verdict, history: History, max_attempts: int) -> Conseque
     return Consequence(status=Status.DONE)
 
 
-def _broken_agent(text: str, history: History, max_attempts: int, now: float) -> Consequence:
+def _broken_agent(text: str, history: History, max_attempts: int) -> Consequence:
     if history.same_error + 1 >= SAME_ERROR_LIMIT or history.counted + 1 >= max_attempts:
-        return Consequence(status=Status.NEEDS_REVIEW, reason=text, cooldown=now + BROKEN_SECONDS)
+        return Consequence(status=Status.NEEDS_REVIEW, reason=text, cooldown=UNTIL_CHECKED)
     return Consequence(
         status=Status.ROUTED,
         reason=text,
         counted=False,
         other_agent=True,
-        cooldown=now + BROKEN_SECONDS,
+        cooldown=UNTIL_CHECKED,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from orch.core.retry import UNTIL_CHECKED
 from orch.core.weights import pick
 
 
@@ -14,6 +15,13 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: dict[str, str] = {}
     weights: dict[str, float] = {}
     """Of the available ones, for mode `weighted`."""
+
+
+def resting(until: float, reason: str, now: float) -> str:
+    """Why an agent that rests until then (epoch seconds) cannot be used."""
+    if until >= UNTIL_CHECKED:
+        return f"rests until `orch agents --check` passes ({reason})"
+    return f"rests for {max(1, round(until - now))} s ({reason})"
 
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):

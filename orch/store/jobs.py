@@ -64,6 +64,24 @@ def warm(store: Store, agent: str) -> None:
     store.execute("DELETE FROM cooldowns WHERE :a = '' OR agent = :a", {"a": agent})
 
 
+def next_warm(store: Store, now: float) -> float | None:
+    """When the next cooldown ends (epoch seconds); None when nothing rests."""
+    row = store.one("SELECT min(until) FROM cooldowns WHERE until > ?", (now,))
+    return float(row[0]) if row and row[0] is not None else None
+
+
+def mend(store: Store, agent: str) -> None:
+    """End an agent's own cooldown; its models that rest go on to."""
+    store.execute("DELETE FROM cooldowns WHERE agent = ? AND model = ''", (agent,))
+
+
+def all_cooling(store: Store, now: float) -> list[tuple[str, str, float, str]]:
+    """What rests: agent, model ('' for all of it), until when, and why."""
+    sql = "SELECT agent, model, until, reason FROM cooldowns WHERE until > ? ORDER BY agent, model"
+    rows = store.rows(sql, (now,))
+    return [(row["agent"], row["model"], row["until"], row["reason"]) for row in rows]
+
+
 def counter(store: Store, name: str) -> int:
     """A named counter's value, 0 at first."""
     row = store.one("SELECT value FROM cursors WHERE name = ?", (name,))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from orch.config.schema import BUILT_IN, AgentConfig, Config
 from orch.core import names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
-from orch.core.routing import Field, Routed, choose, next_model
+from orch.core.routing import Field, Routed, choose, next_model, resting
 from orch.core.weights import recovered
 from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
@@ -40,13 +40,15 @@ class Dispatch(Budgets):
                 claimed = list(self._claim_ready())
         except Unknown:
             return
-        self.due_at = tasks.next_due(self.store, self.now())
+        now = self.now()
+        due = (tasks.next_due(self.store, now), jobs.next_warm(self.store, now))
+        self.due_at = min((at for at in due if at is not None), default=None)
         for attempt in claimed:
             self.advance(attempt)
 
     @every(seconds=0.5)
     def look_at_the_clock(self) -> None:
-        """Dispatch when a parked task's time has come."""
+        """Dispatch when a parked task's time has come, or an agent has rested."""
         if self.due_at is not None and self.now() >= self.due_at:
             self.due_at = None
             self.stir()
@@ -76,7 +78,7 @@ class Dispatch(Budgets):
                 unavailable[name] = "is disabled"
             elif name in cooling:
                 until, reason = cooling[name]
-                unavailable[name] = f"rests for {max(1, round(until - self.now()))} s ({reason})"
+                unavailable[name] = resting(until, reason, self.now())
             elif problem := _not_installed(spec) or self._models_rest(name, config):
                 unavailable[name] = problem
         usable = tuple(n for n in wanted if n in config.agents and n not in unavailable)
