@@ -221,8 +221,8 @@ class Dispatch(Skills):
         problem = "is not registered" if project is None else project.problem
         if task.key in self.asked_now():
             return f"the router ({self.asked_now()[task.key][1]}) to choose its agent"
-        if task.status in WAITING and self.missing_skills(self.config_of(task.project)):
-            return "the skills that it requires to be read"
+        if task.status in WAITING and self.skills_come(self.config_of(task.project)):
+            return "the skills of its project to be read"
         holds = Holds(
             after=tuple(tasks.unfinished_before(self.store, task.key)),
             children=tuple(tasks.children(self.store, task.key, unfinished=True)),
@@ -264,7 +264,8 @@ class Dispatch(Skills):
             if task.project not in fields:
                 fields[task.project] = self.field(config)
             if self.needs_router(task, config, fields[task.project]):
-                asking.append((place, task))
+                if not self.skills_come(config):
+                    asking.append((place, task))
                 of_project[task.project] += 1
                 if of_project[task.project] >= PAGE:
                     stuck.add(task.project)
