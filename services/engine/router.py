@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import asdict
 
 from orch.agents.question import Question, Reply, asking
 from orch.config.schema import AgentConfig, Config
@@ -15,7 +16,7 @@ from orch.core.routing import Field, wanted
 from orch.core.weights import FULL, limited
 from orch.errors import ConfigError, Malformed, OrchError, Refused
 from orch.messages import TaskRouted
-from orch.model import ErrorClass, Skill, Status, Task
+from orch.model import ErrorClass, Skill, Status, Task, Usage
 from orch.paths import Home
 from orch.service import Later
 from orch.store import jobs, tasks
@@ -173,6 +174,9 @@ class Router(Dispatch):
         if task.status is not Status.NEW:
             return Refused(f"{task.key} is {task.status} meanwhile")
         config = self.config_of(task.project)
+        if reply.usage != Usage():
+            self.event("router_answered", task.key, agent=order.config.router.agent,
+                       model=core.model_of(order.config.router), **asdict(reply.usage))  # fmt: skip
         if reply.error is not None:
             return self._unrouted(task, config, reply)
         usable = tuple(n for n in order.names if n in self.field(config).available)

@@ -50,6 +50,9 @@ def test_claude_routes_and_the_chosen_one_works(world: World, stage: Stage, chos
     assert (seen["agent"], seen["complexity"], seen["model"]) == (chosen, "simple", MODEL[chosen])
     assert seen["route_reason"] == "claude: fits"
     assert world.git("show", f"{seen['branch']}:hello.txt") == "hi\n"
+    told = world.orch("task", "history", task, "--json").json
+    (paid,) = [event for event in told if event["name"] == "router_answered"]
+    assert paid["output_tokens"] == 7
     asked = run.requests[0]
     assert asked.tools == (), "the router has no tools"
     assert asked.model == "haiku" or "haiku" in asked.model
