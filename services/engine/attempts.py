@@ -16,7 +16,8 @@ from orch.service import every
 from orch.session.launch import Result
 from orch.store import attempts, tasks
 from services.engine import work
-from services.engine.endings import Endings, ours
+from services.engine.endings import ours
+from services.engine.takeovers import Takeovers
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ DELIVERY_TRIES = 5
 DAY = 86400.0
 
 
-class Attempts(Endings):
+class Attempts(Takeovers):
     """Drives every open attempt: prepare → running → collect → deliver → ended."""
 
     def setup(self) -> None:
@@ -208,8 +209,11 @@ class Attempts(Endings):
         try:
             with self.write():
                 attempts.update(self.store, attempt.id, phase=Phase.COLLECT)
+                self.event("session_ended", attempt.task, attempt=attempt.n, session=session,
+                           agent=attempt.agent)  # fmt: skip
+                self.leave_session(attempt)
         except Unknown:
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
             return
         self.publish(SessionChanged(session))
         self.advance(attempts.get(self.store, attempt.id))
@@ -238,10 +242,11 @@ class Attempts(Endings):
 
     def _collected(self, attempt: Attempt, found: tuple[Verdict, Result | None]) -> None:
         verdict, result = found
+        used = self.account(attempt, verdict.usage)
         with self.write():
             attempts.update(
-                self.store, attempt.id, phase=Phase.DELIVER, usage=verdict.usage,
-                error_class=verdict.error, exit_code=result.exit_code if result else None,
+                self.store, attempt.id, phase=Phase.DELIVER, error_class=verdict.error,
+                exit_code=result.exit_code if result else None, **used,
             )  # fmt: skip
         self.advance(attempts.get(self.store, attempt.id))
 
@@ -275,7 +280,7 @@ class Attempts(Endings):
             try:
                 go_on()
             except Unknown:
-                self._put_off(attempt.id)
+                self.put_off(attempt.id)
 
         self._busy.add(attempt.id)
         try:
@@ -287,7 +292,7 @@ class Attempts(Endings):
             )
         except Refused:
             self._busy.discard(attempt.id)
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
 
     def _failed(self, attempt: Attempt, error: Exception) -> None:
         message = _words(error)
@@ -315,9 +320,10 @@ class Attempts(Endings):
             return
         with self.write():
             tasks.update(self.store, attempt.task, self.now(), last_error=message)
-        self._put_off(attempt.id, float(2 ** min(tries, 6)))
+        self.put_off(attempt.id, float(2 ** min(tries, 6)))
 
-    def _put_off(self, attempt: int, seconds: float = 1.0) -> None:
+    def put_off(self, attempt: int, seconds: float = 1.0) -> None:
+        """Have an attempt's next step taken later."""
         self._later[attempt] = self.clock() + seconds
 
 
