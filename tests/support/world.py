@@ -228,8 +228,11 @@ class World:
         ).stdout
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to a service or to `orchd`; returns the pid that got it."""
+        """Send a signal to a service or to `orchd`; returns the pid that got it. One that is being
+        started has none yet: it is waited for."""
+        self.until(lambda: self.pid(name) > 0, f"{name} has a pid")
         pid = self.pid(name)
+        assert pid > 1, "0 would be our own process group"
         os.kill(pid, how)
         return pid
 
