@@ -228,13 +228,12 @@ class World:
         ).stdout
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to a service or to `orchd`; returns the pid that got it. One that is being
-        started has none yet: it is waited for."""
-        self.until(lambda: self.pid(name) > 0, f"{name} has a pid")
-        pid = self.pid(name)
-        assert pid > 1, "0 would be our own process group"
-        os.kill(pid, how)
-        return pid
+        """Send a signal to a service or to `orchd`; returns the pid that got it."""
+        found: list[int] = []
+        # between two lives it has no pid; a signal to 0 would go to ourselves
+        self.until(lambda: found.append(self.pid(name)) or found[-1] > 0, f"{name} runs")
+        os.kill(found[-1], how)
+        return found[-1]
 
     def pid(self, name: str) -> int:
         """The pid of a running service, or of `orchd`."""
