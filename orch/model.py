@@ -96,6 +96,8 @@ class Verdict(Value, frozen=True, kw_only=True):
     answer: Answer | None = None
     usage: Usage = Usage()
     native_session: str = ""
+    text: str = ""
+    """The agent's last words, whether an answer can be read in them or not."""
 
 
 class Project(Value, frozen=True, kw_only=True):
@@ -133,6 +135,39 @@ class Attempt(Value, frozen=True, kw_only=True):
     """The model that answered, as the agent named it; `model` is the one asked for."""
 
 
+class Profile(Value, frozen=True, kw_only=True):
+    """Who should work on a task, as the router wrote it: a role in a sentence, names of skills and
+    of programs, and limits that the task itself sets."""
+
+    role: str = ""
+    skills: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+
+
+class Skill(Value, frozen=True, kw_only=True):
+    """A skill of the catalogue: `text` is its SKILL.md without the front matter, `folder` where it
+    lies, `repo` and `commit` where it comes from ('' for the home's own)."""
+
+    name: str
+    description: str = ""
+    text: str = ""
+    folder: str = ""
+    repo: str = ""
+    commit: str = ""
+
+
+class SkillRepo(Value, frozen=True, kw_only=True):
+    """A configured repository of skills: what is held of it, and what is wrong with it."""
+
+    repo: str
+    ref: str = ""
+    path: str = ""
+    commit: str = ""
+    skills: int = 0
+    problem: str = ""
+
+
 class Task(Value, frozen=True, kw_only=True):
     """A task as stored. `key` is `int-5` or `owner/repo#42`; times are seconds since the epoch."""
 
@@ -149,6 +184,9 @@ class Task(Value, frozen=True, kw_only=True):
     model: str = ""
     complexity: str = ""
     route_reason: str = ""
+    route_warnings: tuple[str, ...] = ()
+    route_failures: int = 0
+    profile: Profile = Profile()
     parent: str = ""
     after: tuple[str, ...] = ()
     attempts: int = 0

@@ -28,6 +28,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """How often in a row, before this attempt, it ended in the same class."""
     parked: int = 0
     """How often in a row, before this attempt, orch itself was at fault."""
+    launched: bool = True
+    """Whether its agent was started; an attempt that was not is never charged."""
 
 
 class Consequence(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +59,7 @@ def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float)
     if error is E.BUDGET and verdict.retry_at is not None:
         return Consequence(status=Status.ROUTED, reason=text, counted=False)  # the day holds it
     if error in PERSON:
-        return Consequence(status=Status.NEEDS_REVIEW, reason=text)
+        return Consequence(status=Status.NEEDS_REVIEW, reason=text, counted=history.launched)
     if error in LIMITS:
         floor = min(LIMIT_SECONDS, 2.0**history.same_error)  # it said so before, and was wrong
         until = max(verdict.retry_at or now + LIMIT_SECONDS, now + floor)
@@ -71,6 +73,11 @@ def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float)
             status=Status.ROUTED, reason=text, other_agent=True, cooldown=now + MODEL_SECONDS
         )
     return _retry(error, text, history, max_attempts, now)
+
+
+def moved(reason: str) -> Consequence:
+    """What follows when a person moves a running task to another agent: it goes on there."""
+    return Consequence(status=Status.ROUTED, reason=reason, counted=False)
 
 
 def _answered(verdict: Verdict, history: History, max_attempts: int) -> Consequence:

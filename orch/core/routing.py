@@ -16,6 +16,16 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     weights: dict[str, float] = {}
     """Of the available ones, for mode `weighted`."""
 
+    def without(self, agent: str) -> Field:
+        """The field without one agent; the same when it is ''."""
+        if not agent:
+            return self
+        return Field(
+            available=tuple(name for name in self.available if name != agent),
+            unavailable={**self.unavailable, agent: "is to be replaced"},
+            weights=self.weights,
+        )
+
 
 def resting(until: float, reason: str, now: float) -> str:
     """Why an agent that rests until then (epoch seconds) cannot be used."""
@@ -77,7 +87,7 @@ def choose(
         if wish in field.available:
             how = "asked for" if forced else "label"
             return Routed(agent=wish, reason=f"{how}: {wish}", turn=turn)
-        passed = f"{wish} was wanted but {field.unavailable.get(wish, 'is not configured')}; "
+        passed = passed_over(wish, field)
     if mode == "round_robin" and field.available:
         agent = field.available[turn % len(field.available)]
         return Routed(agent=agent, reason=f"{passed}round robin", turn=turn + 1)
@@ -92,6 +102,13 @@ def choose(
         return Routed(agent=field.available[0], reason=f"{passed}first available", turn=turn)
     reasons = "; ".join(f"{name} {why}" for name, why in field.unavailable.items())
     return Routed(agent="", reason=f"{passed}no agent can be used: {reasons or 'none configured'}")
+
+
+def passed_over(wish: str, field: Field) -> str:
+    """Why a wish was not followed, to stand before the reason of another choice; '' without one."""
+    if not wish:
+        return ""
+    return f"{wish} was wanted but {field.unavailable.get(wish, 'is not configured')}; "
 
 
 def next_model(models: tuple[str, ...], cooling: frozenset[str]) -> str | None:

@@ -45,6 +45,12 @@ def cooling_models(store: Store, agent: str, now: float) -> frozenset[str]:
     return frozenset(row["model"] for row in rows)
 
 
+def resting(store: Store, now: float) -> list[tuple[str, str, float, str]]:
+    """Every cooldown that still lasts: agent, model ('' for all of them), until when, and why."""
+    rows = store.rows("SELECT * FROM cooldowns WHERE until > ? ORDER BY agent, model", (now,))
+    return [(r["agent"], r["model"], r["until"], r["reason"]) for r in rows]
+
+
 def weights(store: Store) -> dict[str, tuple[float, float]]:
     """Agents whose weight was changed: the weight, and when (epoch seconds)."""
     return {r["agent"]: (r["weight"], r["at"]) for r in store.rows("SELECT * FROM weights")}
@@ -73,13 +79,6 @@ def next_warm(store: Store, now: float) -> float | None:
 def mend(store: Store, agent: str) -> None:
     """End an agent's own cooldown; its models that rest go on to."""
     store.execute("DELETE FROM cooldowns WHERE agent = ? AND model = ''", (agent,))
-
-
-def all_cooling(store: Store, now: float) -> list[tuple[str, str, float, str]]:
-    """What rests: agent, model ('' for all of it), until when, and why."""
-    sql = "SELECT agent, model, until, reason FROM cooldowns WHERE until > ? ORDER BY agent, model"
-    rows = store.rows(sql, (now,))
-    return [(row["agent"], row["model"], row["until"], row["reason"]) for row in rows]
 
 
 def counter(store: Store, name: str) -> int:

@@ -15,10 +15,10 @@ from orch.messages import SessionChanged
 from orch.model import Answer, Attempt, ErrorClass, Phase, Status, Task, Verdict
 from orch.store import attempts, jobs, tasks
 from services.engine import work
-from services.engine.dispatch import Dispatch
+from services.engine.router import Router
 
 
-class Endings(Dispatch):
+class Endings(Router):
     """Ends attempts: one transaction for the attempt, its task, its memory and the events."""
 
     def setup(self) -> None:
@@ -35,9 +35,11 @@ class Endings(Dispatch):
         if told.outcome:
             verdict = _stopped(told, verdict)
         consequence = retry.follow(
-            verdict, self._history(task, verdict),
+            verdict, self._history(task, verdict, told.launched_at is not None),
             max_attempts=config.workflow.max_attempts, now=now,
         )  # fmt: skip
+        if told.outcome == "rerouted" and verdict.error is ErrorClass.CANCELLED:
+            consequence = retry.moved(verdict.message)
         status = Status.DONE if told.outcome == "closed" else consequence.status
         with self.write():
             if verdict.ok and verdict.answer is not None and status is not Status.NEEDS_REVIEW:
@@ -61,7 +63,7 @@ class Endings(Dispatch):
         self.sidecar(task.key)
         self.stir()
 
-    def _history(self, task: Task, verdict: Verdict) -> retry.History:
+    def _history(self, task: Task, verdict: Verdict, launched: bool) -> retry.History:
         past = attempts.since_fresh(self.store, task.key)
         same = parked = 0
         for old in reversed(past):
@@ -72,7 +74,9 @@ class Endings(Dispatch):
             if old.error_class not in retry.OURS:
                 break
             parked += 1
-        return retry.History(counted=task.attempts, same_error=same, parked=parked)
+        return retry.History(
+            counted=task.attempts, same_error=same, parked=parked, launched=launched
+        )
 
     def _move(
         self, task: Task, attempt: Attempt, verdict: Verdict, consequence: retry.Consequence,

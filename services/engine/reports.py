@@ -27,13 +27,13 @@ from orch.model import Attempt, Event, Phase, Session
 from orch.service import answers
 from orch.store import attempts, events, jobs, notices, outbox, takeovers, tasks
 from services.engine.attempts import DAY
-from services.engine.tasks import TaskDesk
+from services.engine.routes import RouteDesk
 
 EVENT_BYTES = 700_000
 """How much of the events log goes into one reply."""
 
 
-class ReportDesk(TaskDesk):
+class ReportDesk(RouteDesk):
     """Answers what others read, and leases effects."""
 
     @answers(EventsSince)
@@ -80,7 +80,7 @@ class ReportDesk(TaskDesk):
     def overview(self, _request: GetOverview) -> Overview:
         """What `orch status` shows of the engine."""
         open_now = [a for a in attempts.open_ones(self.store) if a.launched_at]
-        problems = [self.config_problem, *self.loaded.problems]
+        problems = [self.config_problem, *self.loaded.problems, *self.skill_problems()]
         if self.problem:
             problems.append(f"database: {self.problem}")
         cooling = jobs.cooling(self.store, self.now())
@@ -91,8 +91,8 @@ class ReportDesk(TaskDesk):
             sessions=self._sessions(open_now[:500]),
             problems=tuple(text for text in problems if text),
             cooldowns={agent: until for agent, (until, _) in cooling.items()},
+            resting=tuple(jobs.resting(self.store, self.now())),
             agents=attempts.record(self.store, self.now() - 7 * DAY),
-            resting=tuple(jobs.all_cooling(self.store, self.now())),
             notices=tuple(notices.latest(self.store, self.now() - DAY, 5)),
         )
 

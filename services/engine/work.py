@@ -17,10 +17,11 @@ from orch.errors import Refused, Unknown
 from orch.hosts import Host
 from orch.hosts.attempt import order as launch_order
 from orch.hosts.attempt import recorded
-from orch.model import Attempt, Task, Verdict
-from orch.paths import Home, data
+from orch.model import Attempt, Skill, Task, Verdict
+from orch.paths import Home
 from orch.session.launch import Launch, Result, prepare
 from orch.tools import git
+from services.engine import prompts
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
     known: prompt.Known
     earlier_base: str = ""
+    skills: tuple[Skill, ...] = ()
     budget: dict[str, Any] = {}
     """What the agent may spend (`orch.agents.budget.written`)."""
 
@@ -87,23 +89,20 @@ def launch(order: Order) -> None:
     spec = order.config.agents.get(order.attempt.agent)
     if spec is None:
         raise Refused(f"there is no agent {order.attempt.agent} any more", "retry the task")
+    told = prompts.for_agent(
+        order.home, order.task, order.attempt, order.repo, order.config, order.known, order.skills
+    )
     files = {
-        "prompt-sys.md": system_text(order.home),
-        "prompt-msg.md": prompt.message(order.task, order.known),
+        "prompt-sys.md": told.system,
+        "prompt-msg.md": told.message,
     }
-    plan = agents.plan(order.attempt.agent, _spec(spec), _work(order))
+    plan = agents.plan(order.attempt.agent, agent_spec(spec), _work(order))
     for name, text in {**files, **plan.files}.items():
         path = order.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     prepare(_launch(order, spec, plan))
     order.host.start(order.attempt.session, order.folder, Path(order.attempt.worktree))
-
-
-def system_text(home: Home) -> str:
-    """The system prompt: `prompts/agent.md` of the home, else the shipped one."""
-    own = home.prompts / "agent.md"
-    return (own if own.is_file() else data("prompts") / "agent.md").read_text(encoding="utf-8")
 
 
 def timeout_of(config: Config, agent: AgentConfig | None, complexity: str) -> float:
@@ -163,7 +162,8 @@ def write_sidecar(folder: Path, text: bytes) -> None:
     fresh.replace(folder / "sidecar.json")
 
 
-def _spec(spec: AgentConfig) -> agents.AgentSpec:
+def agent_spec(spec: AgentConfig) -> agents.AgentSpec:
+    """An agent of the config as its adapter wants it."""
     return agents.AgentSpec(
         protocol=spec.protocol, command=spec.command, env=spec.env, models=spec.models,
         mode=spec.mode, reads=spec.reads,
