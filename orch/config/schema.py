@@ -88,12 +88,22 @@ class Permissions(Section, frozen=True, kw_only=True):
 
 
 class Workflow(Section, frozen=True, kw_only=True):
-    """`workflow`: how long and how often a task is tried, and what it needs."""
+    """`workflow`: how long and how often a task is tried, what it needs, and how its work is
+    reviewed and merged. An internal task is reviewed when it asks for it (label `review`), or with
+    `review_internal_tasks`, which is ours."""
 
     max_attempts: Annotated[int, Meta(ge=1, le=1000)] = 10
     timeout_seconds: Seconds = 1800
     timeout_by_complexity: dict[Tier, Seconds] = {}
     required_tools: tuple[str, ...] = ()
+    auto_merge: bool = True
+    merge_method: Literal["squash", "merge", "rebase"] = "squash"
+    enable_review_agent: bool = True
+    review_agent: str = ""
+    review_internal_tasks: bool = False
+    max_review_cycles: Annotated[int, Meta(ge=0, le=100)] = 2
+    auto_create_followup_on_changes: bool = True
+    auto_close_task_on_approval: bool = False
     permissions: Permissions = Permissions()
 
 
@@ -130,6 +140,21 @@ class AgentConfig(Section, frozen=True, kw_only=True):
             f"AgentConfig(command={self.command!r}, protocol={self.protocol!r}, env={env!r}, "
             f"models={self.models!r}, limits={self.limits!r})"
         )
+
+
+class ModelMap(Section, frozen=True, kw_only=True):
+    """`model_map`: the model of an agent by complexity of the task, and of its reviews; `free` are
+    models that cost nothing, as opencode names them or as `agent:model`, for when all else fails."""
+
+    simple: dict[AgentName, str] = {}
+    medium: dict[AgentName, str] = {}
+    complex: dict[AgentName, str] = {}
+    review: dict[AgentName, str] = {}
+    free: tuple[str, ...] = ()
+
+    def tier(self, name: str) -> dict[str, str]:
+        """The models by agent for a complexity, or for `review`; none for an unknown one."""
+        return getattr(self, name, {}) if name in (*TIERS, "review") else {}
 
 
 class Git(Section, frozen=True, kw_only=True):
@@ -187,7 +212,7 @@ class Config(Section, frozen=True, kw_only=True):
     workflow: Workflow = Workflow()
     router: Router = Router()
     agents: dict[AgentName, AgentConfig] = {}
-    model_map: dict[Tier, dict[AgentName, str]] = {}
+    model_map: ModelMap = ModelMap()
     git: Git = Git()
     engine: Engine = Engine()
     gh: GitHub = GitHub()
@@ -218,14 +243,7 @@ PROJECT_ONLY = ("gh.repo",)
 LATER = frozenset(
     {
         "workflow.auto_close",
-        "workflow.auto_merge",
-        "workflow.merge_method",
-        "workflow.enable_review_agent",
-        "workflow.review_agent",
-        "workflow.max_review_cycles",
         "workflow.review_owner",
-        "workflow.auto_create_followup_on_changes",
-        "workflow.auto_close_task_on_approval",
         "workflow.allowed_authors",
         "workflow.required_skills",
         "router.agent",
@@ -233,8 +251,6 @@ LATER = frozenset(
         "router.timeout_seconds",
         "router.allowed_tools",
         "router.default_skills",
-        "model_map.review",
-        "model_map.free",
         "prices",
         "budget",
         "engine.fallback_sync_interval",

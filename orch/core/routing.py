@@ -14,6 +14,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: dict[str, str] = {}
     weights: dict[str, float] = {}
     """Of the available ones, for mode `weighted`."""
+    resting: frozenset[str] = frozenset()
+    """Of the unavailable ones, those that come back by themselves."""
 
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):

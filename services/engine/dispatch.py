@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from orch.config.schema import BUILT_IN, AgentConfig, Config
 from orch.core import names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
+from orch.core.failover import free_model
 from orch.core.routing import Field, Routed, choose, next_model
 from orch.core.weights import recovered
 from orch.errors import Unknown
@@ -65,26 +66,34 @@ class Dispatch(Ledger):
         """The agents that a project's tasks may go to, and why the others may not. The built-in
         `shell` runs what a task's body says, so it is chosen only when named, or when there is no
         other agent at all; a vendor's CLI that is built in, but not installed, is none."""
-        cooling = jobs.cooling(self.store, self.now())
+        cooling, broken = jobs.cooling(self.store, self.now()), jobs.broken(self.store)
         wanted = config.router.agents or tuple(
             name for name, spec in config.agents.items()
             if spec.protocol != "shell" and not (name in VENDORS and _not_installed(spec))
         )  # fmt: skip
         unavailable: dict[str, str] = {}
+        resting: set[str] = set()
         for name, spec in config.agents.items():
             if name in config.router.disabled_agents:
                 unavailable[name] = "is disabled"
+            elif name in broken:
+                unavailable[name] = f"is out of use until `orch agents --check` ({broken[name]})"
             elif name in cooling:
                 until, reason = cooling[name]
                 unavailable[name] = f"rests for {max(1, round(until - self.now()))} s ({reason})"
-            elif problem := _not_installed(spec) or self._models_rest(name, config):
+                resting.add(name)
+            elif problem := _not_installed(spec):
                 unavailable[name] = problem
+            elif self.model_for(name, "", config) is None:
+                unavailable[name] = "rests with all of its models"
+                resting.add(name)
         usable = tuple(n for n in wanted if n in config.agents and n not in unavailable)
         others = tuple(n for n in config.agents if n not in wanted and n not in unavailable)
         return Field(
             available=usable or (others if not wanted else ()),
             unavailable=unavailable,
             weights=self.weights(),
+            resting=frozenset(resting.intersection(wanted)),
         )
 
     def weights(self) -> dict[str, float]:
@@ -96,15 +105,23 @@ class Dispatch(Ledger):
     def model_for(self, agent: str, complexity: str, config: Config) -> str | None:
         """The model an agent uses for a task of this complexity: the mapped one, else the first
         of its own that does not rest; '' for its own default, None when all of them rest."""
-        mapped = config.model_map.get(complexity, {}).get(agent, "")
+        mapped = config.model_map.tier(complexity).get(agent, "")
         spec = config.agents.get(agent)
         models = tuple(dict.fromkeys(m for m in (mapped, *(spec.models if spec else ())) if m))
         return next_model(models, jobs.cooling_models(self.store, agent, self.now()))
 
-    def _models_rest(self, agent: str, config: Config) -> str:
-        if self.model_for(agent, "", config) is not None:
-            return ""
-        return "rests with all of its models"
+    def free_models(self, config: Config) -> tuple[tuple[str, str], ...]:
+        """The free models that can be used now, each with its agent: also of an agent whose other
+        models rest."""
+        broken, now = jobs.broken(self.store), self.now()
+        found = []
+        for agent, model in (free_model(entry) for entry in config.model_map.free):
+            spec = config.agents.get(agent)
+            out = agent in broken or agent in config.router.disabled_agents
+            if spec is not None and not out and not _not_installed(spec):
+                if model not in jobs.cooling_models(self.store, agent, now):
+                    found.append((agent, model))
+        return tuple(found)
 
     def routed(self, task: Task, config: Config) -> Routed:
         """The agent for a task, by its wish, then the router's mode."""
@@ -230,7 +247,8 @@ class Dispatch(Ledger):
 
     def _still_usable(self, task: Task) -> str:
         config = self.config_of(task.project)
-        if task.agent in config.agents and task.agent not in self.field(config).unavailable:
+        usable = task.agent in config.agents and task.agent not in self.field(config).unavailable
+        if usable or (task.agent, task.model) in self.free_models(config):
             return task.agent
         chosen = self.routed(task, config)
         if chosen.agent:

@@ -54,16 +54,16 @@ WRONG = [
     ("router:\n  mode: llm\n", "2: router.mode: this version of orch does not have llm yet"),
     ("webhook: {port: 1}\n", "1: webhook: this version of orch does not have it yet"),
     (
-        "workflow: {auto_merge: true}\n",
-        "1: workflow.auto_merge: this version of orch does not have it yet",
+        "workflow: {auto_close: true}\n",
+        "1: workflow.auto_close: this version of orch does not have it yet",
     ),
     (
-        "model_map: {free: [a]}\n",
-        "1: model_map.free: this version of orch does not have it yet",
+        "model_map: {tiny: {shell: x}}\n",
+        "1: model_map.tiny: unknown key",
     ),
     (
-        "model_map: {hard: {shell: x}}\n",
-        "1: model_map.hard: expected simple or medium or complex, got hard",
+        "workflow: {timeout_by_complexity: {hard: 1}}\n",
+        "1: workflow.timeout_by_complexity.hard: expected simple or medium or complex, got hard",
     ),
     (
         "agents:\n  a b: {command: [x]}\n",
