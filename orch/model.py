@@ -157,6 +157,16 @@ class Review(Value, frozen=True, kw_only=True):
     at: float = 0.0
 
 
+class Profile(Value, frozen=True, kw_only=True):
+    """Who should work on a task, as the router wrote it: a role in a sentence, names of skills and
+    of programs, and limits that the task itself sets."""
+
+    role: str = ""
+    skills: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+
+
 class Task(Value, frozen=True, kw_only=True):
     """A task as stored. `key` is `int-5` or `owner/repo#42`; times are seconds since the epoch."""
 
@@ -173,6 +183,8 @@ class Task(Value, frozen=True, kw_only=True):
     model: str = ""
     complexity: str = ""
     route_reason: str = ""
+    route_warnings: tuple[str, ...] = ()
+    profile: Profile = Profile()
     parent: str = ""
     after: tuple[str, ...] = ()
     attempts: int = 0

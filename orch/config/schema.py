@@ -104,6 +104,7 @@ class Workflow(Section, frozen=True, kw_only=True):
     max_review_cycles: Annotated[int, Meta(ge=0, le=100)] = 2
     auto_create_followup_on_changes: bool = True
     auto_close_task_on_approval: bool = False
+    required_skills: tuple[str, ...] = ()
     permissions: Permissions = Permissions()
 
 
@@ -245,7 +246,6 @@ LATER = frozenset(
         "workflow.auto_close",
         "workflow.review_owner",
         "workflow.allowed_authors",
-        "workflow.required_skills",
         "router.agent",
         "router.model",
         "router.timeout_seconds",

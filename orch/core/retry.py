@@ -43,6 +43,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """The class of the attempt that this one goes on with."""
     kept: str = ""
     """What that attempt ended with: the text that could not be read."""
+    launched: bool = True
+    """Whether its agent was started; an attempt that was not is never charged."""
 
 
 class Consequence(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +76,7 @@ def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float)
         pause = min(300.0, float(2**history.parked)) if history.parked else 0.0
         return Consequence(status=Status.ROUTED, reason=text, counted=False, not_before=now + pause)
     if error in PERSON:
-        return Consequence(status=Status.NEEDS_REVIEW, reason=text)
+        return Consequence(status=Status.NEEDS_REVIEW, reason=text, counted=history.launched)
     if error in LIMITS:
         until = verdict.retry_at or now + LIMIT_SECONDS
         return Consequence(
