@@ -8,7 +8,7 @@ import msgspec
 
 from orch import __version__
 from orch.errors import BY_NAME, Malformed, OrchError
-from orch.model import Attempt, Effect, Event, Job, Served, Session, Task, Usage
+from orch.model import Attempt, Effect, Event, Job, Review, Served, Session, Task, Usage
 
 MAX_BYTES = 1 << 20
 """The largest message, in bytes; larger bodies go by file."""
@@ -154,12 +154,15 @@ class ListTasks(ToEngine[Tasks], frozen=True):
 
 
 class TaskDetail(Message, frozen=True):
-    """A task, its attempts oldest first, and why it is not running ('' when it is or is done)."""
+    """A task, its attempts oldest first, and why it is not running ('' when it is or is done); its
+    latest reviews, and the commit that it was merged as."""
 
     task: Task
     attempts: tuple[Attempt, ...]
     waiting_for: str
     children: tuple[str, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    merged: str = ""
 
 
 class GetTask(ToEngine[TaskDetail], frozen=True):
@@ -207,6 +210,10 @@ class RetryTask(ActOnTask, frozen=True):
 
 class UnblockTask(ActOnTask, frozen=True):
     """Make a blocked or reviewed task new again; `all` as id: every blocked one."""
+
+
+class ReviewTask(ActOnTask, frozen=True):
+    """Have a task's work reviewed, now or once it is finished; approved work is merged."""
 
 
 class BlockTask(ActOnTask, frozen=True):
@@ -281,7 +288,8 @@ class SetMeta(ToEngine[Done], frozen=True):
 
 
 class Overview(Message, frozen=True):
-    """What the engine adds to `orch status`."""
+    """What the engine adds to `orch status`. `broken`: agents that are out of use until a check of
+    them passes, and why."""
 
     slots_used: int
     slots_max: int
@@ -289,6 +297,7 @@ class Overview(Message, frozen=True):
     sessions: tuple[Session, ...]
     problems: tuple[str, ...]
     cooldowns: dict[str, float] = {}
+    broken: dict[str, str] = {}
     agents: dict[str, dict[str, float]] = {}
 
 
@@ -300,6 +309,15 @@ class ClearCooldowns(ToEngine[Done], frozen=True):
     """Let an agent be used again at once; empty: every agent."""
 
     agent: str = ""
+    key: str = ""
+
+
+class ReportAgent(ToEngine[Done], frozen=True):
+    """What a check of an agent found: with no `problem` it works and may be used again, with one
+    it is out of use until a check passes."""
+
+    agent: str
+    problem: str = ""
     key: str = ""
 
 

@@ -38,7 +38,7 @@ def run(app: App, id_: str, watch: bool) -> int:
     """
     if watch and not id_:
         raise click.UsageError("--watch needs an ID")
-    _act(app, RunTask(id_, app.project, by=person()), "runs as soon as a slot is free")
+    act(app, RunTask(id_, app.project, by=person()), "runs as soon as a slot is free")
     if not watch:
         return 0
     from orch.cli.live import follow_task  # noqa: PLC0415 - only --watch needs it
@@ -56,7 +56,7 @@ def retry(app: App, id_: str) -> None:
     Example:
       orch task retry int-5
     """
-    _act(app, RetryTask(id_, app.project, by=person()), "starts over")
+    act(app, RetryTask(id_, app.project, by=person()), "starts over")
 
 
 @click.command()
@@ -70,7 +70,7 @@ def route(app: App, id_: str, agent: str) -> None:
     Example:
       orch task route int-5 --agent shell
     """
-    _act(app, RouteTask(id_, app.project, by=person(), agent=agent), "is routed")
+    act(app, RouteTask(id_, app.project, by=person(), agent=agent), "is routed")
 
 
 @click.command()
@@ -83,7 +83,7 @@ def unblock(app: App, id_: str) -> None:
     Example:
       orch task unblock all
     """
-    _act(app, UnblockTask(id_, app.project, by=person()), "may run again")
+    act(app, UnblockTask(id_, app.project, by=person()), "may run again")
 
 
 @click.command()
@@ -97,7 +97,7 @@ def block(app: App, id_: str, reason: str) -> None:
     Example:
       orch task block int-5 "waits for the new API"
     """
-    _act(app, BlockTask(id_, app.project, by=person(), reason=reason), "is held back")
+    act(app, BlockTask(id_, app.project, by=person(), reason=reason), "is held back")
 
 
 @click.command()
@@ -110,7 +110,7 @@ def close(app: App, id_: str) -> None:
     Example:
       orch task close int-5
     """
-    _act(app, CloseTask(id_, app.project, by=person()), "is closed", STOP_SECONDS)
+    act(app, CloseTask(id_, app.project, by=person()), "is closed", STOP_SECONDS)
 
 
 @click.command()
@@ -123,10 +123,10 @@ def kill(app: App, id_: str) -> None:
     Example:
       orch task kill int-5
     """
-    _act(app, KillTask(id_, app.project, by=person()), "is stopped", STOP_SECONDS)
+    act(app, KillTask(id_, app.project, by=person()), "is stopped", STOP_SECONDS)
 
 
-def _act(app: App, request: ActOnTask, said: str, timeout: float = 5.0) -> None:
+def act(app: App, request: ActOnTask, said: str, timeout: float = 5.0) -> None:
     """Ask for it, then tell how the task stands."""
     app.ask(request, timeout)
     if request.id in ("", "all"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from orch.cli.show import rfc3339
 from orch.messages import TaskDetail
-from orch.model import Attempt, Event, Session, Task, Usage
+from orch.model import Attempt, Event, Review, Session, Task, Usage
 
 
 def task(found: Task) -> dict[str, Any]:
@@ -45,7 +45,22 @@ def detail(found: TaskDetail) -> dict[str, Any]:
         "wanted_agent": found.task.wanted_agent,
         "waiting_for": found.waiting_for,
         "children": found.children,
+        "reviews": [review(one) for one in found.reviews],
+        "merged": found.merged,
         "attempts": [attempt(one) for one in found.attempts],
+    }
+
+
+def review(found: Review) -> dict[str, Any]:
+    """What a reviewer said."""
+    return {
+        "head": found.head,
+        "reviewer": found.reviewer,
+        "decision": found.decision,
+        "notes": found.notes,
+        "test_results": found.test_results,
+        "issues": list(found.issues),
+        "time": rfc3339(found.at),
     }
 
 
@@ -53,6 +68,7 @@ def attempt(found: Attempt) -> dict[str, Any]:
     """One attempt of a task."""
     return {
         "n": found.n,
+        "kind": found.kind,
         "phase": found.phase,
         "outcome": found.outcome,
         "agent": found.agent,

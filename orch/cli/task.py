@@ -9,7 +9,7 @@ import time
 
 import click
 
-from orch.cli import complete, documents, show
+from orch.cli import complete, documents, reviewed, show
 from orch.cli.app import App
 from orch.errors import Malformed, Refused
 from orch.messages import (
@@ -179,6 +179,9 @@ def get(app: App, id_: str) -> None:
             ["ATTEMPT", "PHASE", "OUTCOME", "AGENT", "STARTED", "TOOK", "EXIT", "ERROR"],
             [_attempt_row(attempt) for attempt in found.attempts],
         )
+    if found.reviews:
+        show.line()
+        reviewed.tell(found.reviews[-1])
 
 
 def _facts(found: TaskDetail) -> list[tuple[str, str]]:
@@ -200,6 +203,7 @@ def _facts(found: TaskDetail) -> list[tuple[str, str]]:
         ("branch", task.branch),
         ("worktree", task.worktree),
         ("pull request", task.pull_request),
+        ("merged", found.merged),
         ("summary", task.summary),
         ("last error", task.last_error),
         ("from", " ".join(filter(None, (task.source, task.author)))),
@@ -211,7 +215,7 @@ def _facts(found: TaskDetail) -> list[tuple[str, str]]:
 def _attempt_row(attempt: Attempt) -> list[str]:
     until = attempt.ended_at or time.time()
     return [
-        str(attempt.n),
+        f"{attempt.n} {attempt.kind}" if attempt.kind != "work" else str(attempt.n),
         str(attempt.phase),
         attempt.outcome or "-",
         " ".join(filter(None, (attempt.agent, attempt.model))),

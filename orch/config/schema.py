@@ -145,7 +145,7 @@ class AgentConfig(Section, frozen=True, kw_only=True):
 
 class ModelMap(Section, frozen=True, kw_only=True):
     """`model_map`: the model of an agent by complexity of the task, and of its reviews; `free` are
-    models that cost nothing, as opencode names them or as `agent:model`, for when all else fails."""
+    models that cost nothing, as opencode names them or as `agent:model`, when all else failed."""
 
     simple: dict[AgentName, str] = {}
     medium: dict[AgentName, str] = {}

@@ -41,7 +41,9 @@ def free_model(entry: str) -> tuple[str, str]:
     return FREE_AGENT, entry
 
 
-def onward(last: Attempt, error: ErrorClass | None, tried: list[Attempt], chain: Chain) -> Choice | None:
+def onward(
+    last: Attempt, error: ErrorClass | None, tried: list[Attempt], chain: Chain
+) -> Choice | None:
     """Who goes on after `last`, which ended with `error`; None when all have been tried. `tried`
     are the task's ended attempts, `last` among them."""
     model = chain.models.get(last.agent)
@@ -85,7 +87,8 @@ def account(tried: list[Attempt]) -> str:
         if one.error_class is not None:
             last[(one.agent, one.model)] = one.error_class.value
     return "; ".join(
-        f"{agent}{f' ({model})' if model else ''}: {error}" for (agent, model), error in last.items()
+        f"{agent}{f' ({model})' if model else ''}: {error}"
+        for (agent, model), error in last.items()
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from orch.core.retry import BROKEN_AGENT, LIMITS, OURS
 from orch.core.routing import Field
 from orch.model import ErrorClass, Review, Status, Verdict
 
@@ -26,6 +27,10 @@ MOST_CONFLICTS = 2
 
 MOST_FAILURES = 3
 """How often the review of one commit may fail before a person must look."""
+
+
+FAILURES = frozenset(ErrorClass) - LIMITS - BROKEN_AGENT - OURS - {ErrorClass.CANCELLED}
+"""Failures of a review that count; after the others a reviewer is merely looked for again."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +53,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """What is next for a task in review: a review of this head, its merge, waiting, or a move of
-    the task (`done`; `person`: needs_review; `back`: routed, with `feedback` in the next prompt)."""
+    the task (`done`; `person`: needs_review; `back`: routed, `feedback` being in its prompt)."""
 
     do: Literal["review", "merge", "wait", "done", "person", "back"]
     reason: str = ""
@@ -124,7 +129,9 @@ def read(given: dict[str, Any], *, task: str, head: str, reviewer: str, **more: 
 def decision(given: dict[str, Any]) -> str:
     """The decision in an answer; '' when there is none."""
     word = given.get("decision")
-    plain = word.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(word, str) else ""
+    plain = (
+        word.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(word, str) else ""
+    )
     return plain if plain in DECISIONS else ""
 
 
@@ -149,7 +156,9 @@ def after(review: Review, cycles: int, rules: Rules) -> Step:
         return Step(do="wait", reason=f"approved by {review.reviewer}")
     told = feedback(review)
     if review.decision == "reject":
-        return Step(do="person", reason=f"rejected by {review.reviewer}: {_why(review)}", feedback=told)
+        return Step(
+            do="person", reason=f"rejected by {review.reviewer}: {_why(review)}", feedback=told
+        )
     asks = f"{review.reviewer} asks for changes"
     if not rules.follow_up:
         return Step(do="person", reason=f"{asks}: {_why(review)}", feedback=told)
@@ -179,9 +188,7 @@ def following(seen: Seen, review: Review | None, branch: str, rules: Rules) -> S
     return Step(do="person", reason=f"{unchanged}: {_why(review)}", feedback=feedback(review))
 
 
-def conflict(
-    files: tuple[str, ...], onto: str, branch: str, method: str, conflicts: int
-) -> Step:
+def conflict(files: tuple[str, ...], onto: str, branch: str, method: str, conflicts: int) -> Step:
     """What follows from a merge that conflicts: exact commands for the agent, twice; then a
     person. `onto` is the commit of `branch` that the work has to go with."""
     named = ", ".join(files[:20]) + (f" and {len(files) - 20} more" if len(files) > 20 else "")

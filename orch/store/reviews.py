@@ -90,6 +90,11 @@ def stand(store: Store, task: str, standing: Standing) -> None:
     )
 
 
+def start_over(store: Store, task: str) -> None:
+    """Count a task's rounds anew; what its next prompt says stays."""
+    store.execute("UPDATE standings SET cycles = 0, conflicts = 0 WHERE task = ?", (task,))
+
+
 def make_ready(store: Store, task: str, merge: Merge, now: float) -> None:
     """Record a merge that is about to be done."""
     store.execute(

@@ -118,9 +118,7 @@ def move(repo: Path, branch: str, stands: str, made: str) -> Moved:
     return Moved(done=True) if ran.code == 0 else Moved(stale=True)
 
 
-def _merged(
-    scratch: Path, head: str, onto: str, method: str, message: str, who: Identity
-) -> Made:
+def _merged(scratch: Path, head: str, onto: str, method: str, message: str, who: Identity) -> Made:
     how = ("--squash",) if method == "squash" else ("--no-ff", "--no-commit")
     ran = git.call(scratch, *_PLAIN, "merge", "--quiet", *how, head, check=False, extra=who.env)
     conflicts = _conflicts(scratch)
@@ -128,7 +126,10 @@ def _merged(
         return Made(conflicts=conflicts)
     if ran.code:
         raise ToolFailed(f"git merge of {head} failed: {_said(ran.err or ran.out)}")
-    if method == "squash" and not git.call(scratch, "diff", "--cached", "--quiet", check=False).code:
+    if (
+        method == "squash"
+        and not git.call(scratch, "diff", "--cached", "--quiet", check=False).code
+    ):
         return Made(commit=onto)
     git.call(scratch, "commit", "--quiet", "--no-verify", "-F", "-", given=message.encode(),
              extra=who.env)  # fmt: skip
@@ -157,7 +158,9 @@ def _fast_forward(folder: Path, branch: str, made: str) -> Moved:
     is not marked as ours, so that a new engine lets it finish."""
     hint = f"then `git merge --ff-only {made[:12]}` there, or ask for the review again"
     if not folder.is_dir():
-        return Moved(held=f"{branch} is checked out in {folder}, which is gone: `git worktree prune`")
+        return Moved(
+            held=f"{branch} is checked out in {folder}, which is gone: `git worktree prune`"
+        )
     if git.call(folder, "status", "--porcelain", "--untracked-files=no", "-z").out:
         return Moved(held=f"{branch} is checked out in {folder}, and something there is not "
                           f"committed: commit or stash it, {hint}")  # fmt: skip
@@ -170,7 +173,9 @@ def _fast_forward(folder: Path, branch: str, made: str) -> Moved:
     said = _said(ran.err or ran.out)
     if "Not possible to fast-forward" in said:
         return Moved(stale=True)
-    return Moved(held=f"{branch} is checked out in {folder}, where git says: {said}; mend it, {hint}")
+    return Moved(
+        held=f"{branch} is checked out in {folder}, where git says: {said}; mend it, {hint}"
+    )
 
 
 def _rebases(folder: Path, branch: str) -> bool:

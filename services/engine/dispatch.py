@@ -113,15 +113,16 @@ class Dispatch(Ledger):
     def free_models(self, config: Config) -> tuple[tuple[str, str], ...]:
         """The free models that can be used now, each with its agent: also of an agent whose other
         models rest."""
-        broken, now = jobs.broken(self.store), self.now()
-        found = []
-        for agent, model in (free_model(entry) for entry in config.model_map.free):
-            spec = config.agents.get(agent)
-            out = agent in broken or agent in config.router.disabled_agents
-            if spec is not None and not out and not _not_installed(spec):
-                if model not in jobs.cooling_models(self.store, agent, now):
-                    found.append((agent, model))
-        return tuple(found)
+        out = {*jobs.broken(self.store), *config.router.disabled_agents}
+        now = self.now()
+        return tuple(
+            (agent, model)
+            for agent, model in (free_model(entry) for entry in config.model_map.free)
+            if agent in config.agents
+            and agent not in out
+            and not _not_installed(config.agents[agent])
+            and model not in jobs.cooling_models(self.store, agent, now)
+        )
 
     def routed(self, task: Task, config: Config) -> Routed:
         """The agent for a task, by its wish, then the router's mode."""
@@ -270,11 +271,15 @@ class Dispatch(Ledger):
             self.event("task_changed", task.key, status="blocked", reason=reason)
         return bool(lacking)
 
-    def _claim(self, task: Task, agent: str) -> Attempt:
-        now = self.now()
+    def next_fence(self) -> int:
+        """A number larger than that of every attempt before."""
         fence = jobs.counter(self.store, "fence") + 1
         jobs.set_counter(self.store, "fence", fence)
-        attempt = attempts.insert(self.store, task.key, fence, agent, task.model, now)
+        return fence
+
+    def _claim(self, task: Task, agent: str) -> Attempt:
+        now = self.now()
+        attempt = attempts.insert(self.store, task.key, self.next_fence(), agent, task.model, now)
         home = self.home
         branch = task.branch or names.branch(task.key, task.title)
         place = f"{names.project_folder(task.project)}/{names.task_name(task.key, task.title)}"

@@ -79,7 +79,9 @@ class ReportDesk(TaskDesk):
         problems = [self.config_problem, *self.loaded.problems]
         if self.problem:
             problems.append(f"database: {self.problem}")
-        cooling = jobs.cooling(self.store, self.now())
+        cooling, broken = jobs.cooling(self.store, self.now()), jobs.broken(self.store)
+        for agent, why in broken.items():
+            problems.append(f"{agent} is out of use until `orch agents --check` passes: {why}")
         return Overview(
             slots_used=self.load().total,
             slots_max=self.loaded.config.engine.max_parallel,
@@ -87,6 +89,7 @@ class ReportDesk(TaskDesk):
             sessions=tuple(self._session(one) for one in open_now[:500]),
             problems=tuple(text for text in problems if text),
             cooldowns={agent: until for agent, (until, _) in cooling.items()},
+            broken=broken,
             agents=attempts.record(self.store, self.now() - 7 * DAY),
         )
 

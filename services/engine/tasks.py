@@ -28,15 +28,15 @@ from orch.messages import (
 )
 from orch.model import Status, Task
 from orch.service import answers
-from orch.store import attempts, tasks
-from services.engine.attempts import Attempts
+from orch.store import attempts, reviews, tasks
+from services.engine.reviews import Reviews
 
 TITLE_CHARACTERS = 20_000
 FIRST = 1_000_000
 """The priority of a task that somebody wants to run now."""
 
 
-class TaskDesk(Attempts):
+class TaskDesk(Reviews):
     """Answers the requests about tasks."""
 
     @answers(AddTask)
@@ -98,11 +98,14 @@ class TaskDesk(Attempts):
     def get_task(self, request: GetTask) -> TaskDetail:
         """One task with its attempts and why it waits."""
         task = self.find(request.id, request.project)
+        merge = reviews.merge_of(self.store, task.key)
         return TaskDetail(
             task=task,
             attempts=tuple(attempts.of_task(self.store, task.key)),
             waiting_for=self.why_waiting(task),
             children=tuple(tasks.children(self.store, task.key)),
+            reviews=tuple(reviews.of_task(self.store, task.key, limit=3)),
+            merged=merge.made if merge is not None and merge.done else "",
         )
 
     @answers(CountTasks)
@@ -230,7 +233,7 @@ class TaskDesk(Attempts):
 
     def _idle(self, request: ActOnTask) -> Task:
         task = self.find(request.id, request.project)
-        if task.status is Status.IN_PROGRESS:
+        if attempts.open_of(self.store, task.key) is not None:
             raise Refused(f"{task.key} is running", f"stop it first: `orch task kill {task.key}`")
         return task
 
@@ -242,6 +245,7 @@ class TaskDesk(Attempts):
         if fresh:
             past = attempts.of_task(self.store, task.key, limit=1)
             columns.update(attempts=0, route_attempts=0, fresh_after=past[-1].n if past else 0)
+            reviews.start_over(self.store, task.key)
         tasks.update(self.store, task.key, self.now(), **columns)
         self.event("task_changed", task.key, status="new", reason=how, by=by)
         self.tell_parent(task.parent)

@@ -11,14 +11,14 @@ import msgspec
 
 from orch import agents
 from orch.config.schema import AgentConfig, Config
-from orch.core import prompt
+from orch.core import prompt, review
 from orch.errors import Refused, Unknown
 from orch.hosts import Host
-from orch.model import Attempt, Task, Verdict
+from orch.model import Attempt, ErrorClass, Task, Verdict
 from orch.paths import Home
 from orch.session.launch import EVENTS, STDERR, Launch, Result, prepare
 from orch.tools import git
-from services.engine import prompts
+from services.engine import telling
 
 TAIL_BYTES = 256 * 1024
 """How much of the end of `terminal.log` and `stderr.txt` is read for the answer."""
@@ -27,8 +27,18 @@ EVENTS_BYTES = 32 * 1024 * 1024
 """How much of the end of `events.jsonl` is read for the verdict."""
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent is asked once more: after which failure, with which text, and in which
+    conversation of its own ('' for an agent that keeps none)."""
+
+    why: ErrorClass
+    problem: str = ""
+    session: str = ""
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt with all that the work on it needs."""
+    """One attempt with all that the work on it needs. `before` is the failed attempt whose work it
+    takes up; `cycle` counts the reviews of its task."""
 
     home: Home
     host: Host
@@ -39,6 +49,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     known: prompt.Known
     earlier_base: str = ""
     skills: tuple[prompt.Skill, ...] = ()
+    asked: Asked | None = None
+    before: Attempt | None = None
+    cycle: int = 1
 
     @property
     def run(self) -> str:
@@ -88,9 +101,7 @@ def launch(order: Order) -> None:
     spec = order.config.agents.get(order.attempt.agent)
     if spec is None:
         raise Refused(f"there is no agent {order.attempt.agent} any more", "retry the task")
-    told = prompts.for_agent(
-        order.home, order.task, order.attempt, order.repo, order.config, order.known, order.skills
-    )
+    told = telling.told(order)
     files = {
         "prompt-sys.md": told.system,
         "prompt-msg.md": told.message,
@@ -133,7 +144,8 @@ def collect(order: Order) -> tuple[Verdict, Result | None]:
         events=tuple(_end(order, EVENTS, EVENTS_BYTES).splitlines()),
         stderr=_end(order, STDERR, TAIL_BYTES).decode(errors="replace"),
     )
-    return agents.verdict(protocol, recorded), result
+    judge = review.judged if order.attempt.kind == "review" else review.worked
+    return judge(agents.verdict(protocol, recorded)), result
 
 
 def _end(order: Order, name: str, most: int) -> bytes:
@@ -142,7 +154,18 @@ def _end(order: Order, name: str, most: int) -> bytes:
     return order.host.read(order.folder, max(0, size - most), most, name) if size else b""
 
 
-def deliver(order: Order, summary: str) -> Delivered:
+def deliver(order: Order) -> tuple[Verdict, Delivered]:
+    """Keep what the attempt left; nothing stays of a finished one that changed nothing."""
+    verdict, _ = collect(order)
+    delivered = keep(order, verdict.answer.summary if verdict.answer else "")
+    done = verdict.ok and (verdict.answer is None or verdict.answer.status == "done")
+    done = done or order.attempt.outcome == "closed"
+    if done and not delivered.files and not delivered.removed and tidy(order):
+        delivered = msgspec.structs.replace(delivered, removed=True)
+    return verdict, delivered
+
+
+def keep(order: Order, summary: str) -> Delivered:
     """End what the attempt left running, then keep what it left in its worktree: committed on its
     branch. A worktree in which nothing was changed is removed with its branch."""
     order.host.sweep(order.run)
@@ -199,6 +222,7 @@ def _work(order: Order) -> agents.Work:
         worktree=order.attempt.worktree,
         model=order.attempt.model,
         run=order.run,
+        resume=order.asked.session if order.asked is not None else "",
         permissions=agents.Permissions(
             mode=allowed.mode,
             sandbox=allowed.sandbox,

@@ -40,7 +40,7 @@ agents:
   script:
     protocol: command
     command: [{python}, {agent}]
-engine:
+{agents}engine:
   max_parallel: {max_parallel}
   tick_interval: 1
   sync_interval: 2
@@ -79,6 +79,7 @@ class World:
         self.started: list[subprocess.Popen[str]] = []
         self.max_parallel = 4
         self.more = ""
+        self.agents = ""
         self.env = self._environment()
         self.project("octo/demo")
 
@@ -103,6 +104,12 @@ class World:
         self.configure()
         return path
 
+    def agent(self, name: str, **more: Any) -> None:
+        """Configure one more agent that does as its task says."""
+        spec = {"protocol": "command", "command": [sys.executable, str(AGENT)], **more}
+        self.agents += f"  {name}: {json.dumps(spec)}\n"
+        self.configure()
+
     def configure(self, more: str | None = None, *, max_parallel: int = 0) -> None:
         """Write `config.yml`; `more` is YAML added at its end, and kept for later calls."""
         self.more = self.more if more is None else more
@@ -113,6 +120,7 @@ class World:
             agent=json.dumps(str(AGENT)),
             max_parallel=self.max_parallel,
             more=self.more,
+            agents=self.agents,
         )
         fresh = self.home.root / ".config.fresh"
         fresh.write_text(text)
