@@ -15,8 +15,7 @@ from orch.core.review import Rules, Step
 from orch.errors import OrchError, Refused, Unknown
 from orch.model import Status, Task
 from orch.store import reviews, tasks
-from orch.tools.merging import Identity
-from services.engine import reviewing
+from services.engine import reviewing, work
 from services.engine.attempts import Attempts, words
 
 T = TypeVar("T")
@@ -53,8 +52,7 @@ class Merges(Attempts):
         return reviewing.Branch(
             repo=Path(self.project_of(task.project).path), task=task,
             scratch=self.place(task, "merge"), method=config.workflow.merge_method,
-            who=Identity(config.git.name or f"{task.agent}[bot]",
-                         config.git.email or f"{task.agent}@orch.invalid"),
+            who=work.identity(config, task.agent),
             merge=reviews.merge_of(self.store, task.key),
             reviewed=known[0].head if known else "",
         )  # fmt: skip

@@ -18,6 +18,7 @@ from orch.model import Attempt, ErrorClass, Task, Verdict
 from orch.paths import Home
 from orch.session.launch import EVENTS, STDERR, Launch, Result, prepare
 from orch.tools import git
+from orch.tools.merging import Identity
 from services.engine import telling
 
 TAIL_BYTES = 256 * 1024
@@ -174,10 +175,9 @@ def keep(order: Order, summary: str) -> Delivered:
         stands = git.commit_of(order.repo, f"refs/heads/{branch}")
         files = git.files_changed(order.repo, base, branch) if stands and base else ()
         return Delivered(committed=False, files=files, removed=not stands)
-    identity = order.config.git.name or f"{order.attempt.agent}[bot]"
-    email = order.config.git.email or f"{order.attempt.agent}@orch.invalid"
+    who = identity(order.config, order.attempt.agent)
     text = prompt.commit_message(order.task, summary)
-    committed = git.commit_all(worktree, text, identity, email)
+    committed = git.commit_all(worktree, text, who.name, who.email)
     files = git.files_changed(worktree, base) if base else ()
     return Delivered(committed=committed, files=files, removed=False)
 
@@ -190,6 +190,12 @@ def tidy(order: Order) -> bool:
     git.remove_worktree(order.repo, worktree)
     git.delete_branch(order.repo, order.attempt.branch, order.attempt.base)
     return True
+
+
+def identity(config: Config, agent: str) -> Identity:
+    """Who commits: as configured, else the agent; its own commits are made under it too."""
+    name, email = config.git.name, config.git.email
+    return Identity(name or f"{agent}[bot]", email or f"{agent}@orch.invalid")
 
 
 def missing_tools(wanted: tuple[str, ...]) -> list[str]:
@@ -241,7 +247,9 @@ def _launch(order: Order, spec: AgentConfig, plan: agents.Plan) -> Launch:
         run=order.run,
         argv=plan.argv,
         cwd=attempt.worktree,
-        env=agents.environment(dict(os.environ), plan.env, plan.passes),
+        env=agents.environment(
+            dict(os.environ), {**identity(order.config, attempt.agent).env, **plan.env}, plan.passes
+        ),
         folder=str(order.folder),
         socket=str(home.session_socket(attempt.session)),
         fence=attempt.fence,
