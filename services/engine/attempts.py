@@ -323,11 +323,16 @@ def _hands(attempt: Attempt) -> ModuleType:
     return reviewing if attempt.kind == "review" else work
 
 
-def _before(past: list[Attempt], attempt: Attempt) -> Attempt | None:
-    """The failed attempt whose work this one takes up."""
-    last = next((one for one in reversed(past) if one.kind == "work"), None)
-    failed = last is not None and last.error_class is not None and last.launched_at is not None
-    return last if failed and attempt.kind == "work" else None
+def _before(past: list[Attempt], attempt: Attempt) -> tuple[Attempt, ...]:
+    """The failed attempts of one conversation whose work this one takes up, oldest first."""
+    worked = {one.id: one for one in past if one.kind == "work"}
+    last = next(reversed(worked.values()), None)
+    if attempt.kind != "work" or last is None or last.error_class is None:
+        return ()
+    found = [last]
+    while (earlier := worked.get(found[0].continues or 0)) is not None:
+        found.insert(0, earlier)
+    return tuple(one for one in found if one.launched_at is not None)
 
 
 def words(error: Exception) -> str:

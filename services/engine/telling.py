@@ -34,8 +34,10 @@ def told(order: Order) -> Prompt:
         whole = _review(order)
     else:
         known = order.known
-        if order.before is not None and order.asked is None:
-            known = msgspec.structs.replace(known, handover=handover(order.host, order.before))
+        if order.before and order.asked is None:
+            parts = [handover(order.host, one) for one in order.before]
+            told_before = "\n".join(part for part in parts if part)
+            known = msgspec.structs.replace(known, handover=told_before)
         whole = prompts.for_agent(
             order.home, order.task, order.attempt, order.repo, order.config, known, order.skills
         )

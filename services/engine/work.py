@@ -38,8 +38,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt with all that the work on it needs. `before` is the failed attempt whose work it
-    takes up; `cycle` counts the reviews of its task."""
+    """One attempt with all that the work on it needs. `before` are the attempts of the conversation
+    that failed and whose work it takes up; `cycle` counts the reviews of its task."""
 
     home: Home
     host: Host
@@ -51,7 +51,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     earlier_base: str = ""
     skills: tuple[prompt.Skill, ...] = ()
     asked: Asked | None = None
-    before: Attempt | None = None
+    before: tuple[Attempt, ...] = ()
     cycle: int = 1
 
     @property
