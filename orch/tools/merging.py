@@ -18,6 +18,7 @@ from orch.tools import git
 _PLAIN = (
     "-c", "rerere.enabled=false", "-c", "rebase.updateRefs=false", "-c", "rebase.autoStash=false",
     "-c", "merge.autoStash=false", "-c", "merge.verifySignatures=false",
+    "-c", "merge.ff=true",
 )  # fmt: skip
 """No setting of the person's changes what a merge does."""
 

@@ -54,6 +54,15 @@ class DyingEngine(Engine):
 
         super()._step(attempt, mortal, then)
 
+    def apart(self, task: Any, run: Callable[[], Any], then: Callable[..., object]) -> None:
+        def mortal() -> Any:
+            moment(f"before work in review: {then.__name__}")
+            found = run()
+            moment(f"after work in review: {then.__name__}")
+            return found
+
+        super().apart(task, mortal, then)
+
 
 def main() -> None:
     """Run it like the real one."""
