@@ -155,7 +155,7 @@ class ListTasks(ToEngine[Tasks], frozen=True):
 
 class TaskDetail(Message, frozen=True):
     """A task, its attempts oldest first, and why it is not running ('' when it is or is done); its
-    latest reviews, and the commit that it was merged as."""
+    latest reviews, the commit that it was merged as, and where its branch stood before."""
 
     task: Task
     attempts: tuple[Attempt, ...]
@@ -163,6 +163,7 @@ class TaskDetail(Message, frozen=True):
     children: tuple[str, ...] = ()
     reviews: tuple[Review, ...] = ()
     merged: str = ""
+    merged_onto: str = ""
 
 
 class GetTask(ToEngine[TaskDetail], frozen=True):

@@ -122,6 +122,7 @@ def document(
         "success_rate": record["done"] / runs if runs else None,
         "seconds": record.get("seconds"),
         "cooling_until": show.rfc3339(until),
+        "problem": overview.broken.get(name, "") if overview else "",
     }
 
 
@@ -155,6 +156,8 @@ def _state(row: dict[str, Any]) -> str:
         return "not installed"
     if not row["enabled"]:
         return "disabled"
+    if row["problem"]:
+        return f"out of use: {row['problem']}"
     return f"rests until {row['cooling_until']}" if row["cooling_until"] else "ready"
 
 

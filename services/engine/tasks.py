@@ -106,6 +106,7 @@ class TaskDesk(Reviews):
             children=tuple(tasks.children(self.store, task.key)),
             reviews=tuple(reviews.of_task(self.store, task.key, limit=3)),
             merged=merge.made if merge is not None and merge.done else "",
+            merged_onto=merge.onto if merge is not None and merge.done else "",
         )
 
     @answers(CountTasks)

@@ -49,6 +49,8 @@ def test_approved_work_is_merged_and_nothing_of_it_is_left_lying_about(critic: W
     assert critic.git("log", "-1", "--format=%an %s", "main") == "script[bot] Hello\n"
     assert critic.git("rev-parse", "main^") == critic.git("rev-parse", "mine"), "one commit"
     assert done["merged"] == critic.git("rev-parse", "main").strip()
+    assert "+hi" in critic.orch("task", "diff", task).out
+    assert "all well" in critic.orch("task", "get", task).out
     assert critic.git("branch", "--list", "orch/*") == ""
     assert len(critic.git("worktree", "list").splitlines()) == 1
     assert not list(critic.home.worktrees.glob("*/*/*"))
