@@ -8,7 +8,19 @@ import msgspec
 
 from orch import __version__
 from orch.errors import BY_NAME, Malformed, OrchError
-from orch.model import Attempt, Effect, Event, Job, Review, Served, Session, Task, Usage
+from orch.model import (
+    Attempt,
+    Effect,
+    Event,
+    Job,
+    Review,
+    Served,
+    Session,
+    Skill,
+    SkillRepo,
+    Task,
+    Usage,
+)
 
 MAX_BYTES = 1 << 20
 """The largest message, in bytes; larger bodies go by file."""
@@ -195,10 +207,36 @@ class ActOnTask(ToEngine[Done], frozen=True):
     key: str = ""
 
 
-class RouteTask(ActOnTask, frozen=True):
-    """Choose the agent now; `agent` forces one."""
+class TaskRouted(Message, frozen=True):
+    """The choice for a task; `warnings` are what is odd about it."""
 
+    id: str
+    agent: str
+    model: str = ""
+    complexity: str = ""
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class RouteTask(ToEngine[TaskRouted], frozen=True):
+    """Choose the agent now, by the router where it is asked; `agent` forces one."""
+
+    id: str
+    project: str = ""
+    by: str = ""
     agent: str = ""
+    key: str = ""
+
+
+class RerouteTask(ToEngine[TaskRouted], frozen=True):
+    """Move a task to another agent: to `agent`, or away from the one it has. A running attempt is
+    stopped, and what it did stays."""
+
+    id: str
+    project: str = ""
+    by: str = ""
+    agent: str = ""
+    key: str = ""
 
 
 class RunTask(ActOnTask, frozen=True):
@@ -299,6 +337,8 @@ class Overview(Message, frozen=True):
     problems: tuple[str, ...]
     cooldowns: dict[str, float] = {}
     broken: dict[str, str] = {}
+    resting: tuple[tuple[str, str, float, str], ...] = ()
+    """Every cooldown: agent, model ('' for all of them), until when, and why."""
     agents: dict[str, dict[str, float]] = {}
 
 
@@ -320,6 +360,25 @@ class ReportAgent(ToEngine[Done], frozen=True):
     agent: str
     problem: str = ""
     key: str = ""
+
+
+class SkillsListed(Message, frozen=True):
+    """The catalogue of skills (without their texts), and the repositories that it comes from."""
+
+    skills: tuple[Skill, ...]
+    repos: tuple[SkillRepo, ...]
+
+
+class ListSkills(ToEngine[SkillsListed], frozen=True):
+    """The skills that a project's tasks may be given; '' for the global ones."""
+
+    project: str = ""
+
+
+class SyncSkills(ToEngine[SkillsListed], frozen=True):
+    """Bring the repositories of skills up to date; answered when that is done."""
+
+    project: str = ""
 
 
 class Garbage(Message, frozen=True):

@@ -98,6 +98,8 @@ class Verdict(Value, frozen=True, kw_only=True):
     answer: Answer | None = None
     usage: Usage = Usage()
     native_session: str = ""
+    text: str = ""
+    """The agent's last words, whether an answer can be read in them or not."""
 
 
 class Project(Value, frozen=True, kw_only=True):
@@ -167,6 +169,29 @@ class Profile(Value, frozen=True, kw_only=True):
     constraints: tuple[str, ...] = ()
 
 
+class Skill(Value, frozen=True, kw_only=True):
+    """A skill of the catalogue: `text` is its SKILL.md without the front matter, `folder` where it
+    lies, `repo` and `commit` where it comes from ('' for the home's own)."""
+
+    name: str
+    description: str = ""
+    text: str = ""
+    folder: str = ""
+    repo: str = ""
+    commit: str = ""
+
+
+class SkillRepo(Value, frozen=True, kw_only=True):
+    """A configured repository of skills: what is held of it, and what is wrong with it."""
+
+    repo: str
+    ref: str = ""
+    path: str = ""
+    commit: str = ""
+    skills: int = 0
+    problem: str = ""
+
+
 class Task(Value, frozen=True, kw_only=True):
     """A task as stored. `key` is `int-5` or `owner/repo#42`; times are seconds since the epoch."""
 
@@ -184,6 +209,7 @@ class Task(Value, frozen=True, kw_only=True):
     complexity: str = ""
     route_reason: str = ""
     route_warnings: tuple[str, ...] = ()
+    route_failures: int = 0
     profile: Profile = Profile()
     parent: str = ""
     after: tuple[str, ...] = ()

@@ -118,6 +118,11 @@ def _go_on(text: str, history: History, max_attempts: int, cooldown: float = 0.0
     return Consequence(status=Status.ROUTED, reason=text, other_agent=True, cooldown=cooldown)
 
 
+def moved(reason: str) -> Consequence:
+    """What follows when a person moves a running task to another agent: it goes on there."""
+    return Consequence(status=Status.ROUTED, reason=reason, counted=False)
+
+
 def _answered(verdict: Verdict, history: History, max_attempts: int) -> Consequence:
     answer = verdict.answer
     said = answer.status if answer else "done"

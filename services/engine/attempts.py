@@ -96,6 +96,7 @@ class Attempts(Endings):
             earlier_base=earlier[0].base if earlier else "",
             asked=self.asked(attempt), before=_before(past, attempt),
             cycle=len({a.head for a in past if a.kind == "review"} | {attempt.head}),
+            skills=self.skills_of(task, self.config_of(task.project)),
         )  # fmt: skip
 
     # ---- prepare and launch ------------------------------------------------------------------

@@ -36,6 +36,8 @@ class Endings(Reasks):
             verdict, self.history_of(task, told, verdict),
             max_attempts=config.workflow.max_attempts, now=now,
         )  # fmt: skip
+        if told.outcome == "rerouted" and verdict.error is ErrorClass.CANCELLED:
+            consequence = retry.moved(verdict.message)
         status = Status.DONE if told.outcome == "closed" else consequence.status
         with self.write():
             if verdict.ok and verdict.answer is not None and status is not Status.NEEDS_REVIEW:

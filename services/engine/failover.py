@@ -5,17 +5,16 @@ from __future__ import annotations
 from orch.config.schema import Config
 from orch.core import failover, retry, routing
 from orch.core.failover import Chain, Choice
-from orch.core.prompt import one_line
 from orch.core.weights import FULL, limited, succeeded
 from orch.errors import NotFound
 from orch.messages import Done, ReportAgent
 from orch.model import Attempt, Task, Verdict
 from orch.service import answers
 from orch.store import attempts, jobs
-from services.engine.dispatch import Dispatch
+from services.engine.router import Router
 
 
-class Failover(Dispatch):
+class Failover(Router):
     """Lets agents and models rest, and chooses the next."""
 
     def onward(self, task: Task, attempt: Attempt, verdict: Verdict) -> Choice | None:
@@ -57,11 +56,6 @@ class Failover(Dispatch):
             jobs.set_weight(self.store, attempt.agent, limited(weight), self.now())
         elif verdict.ok and weight < FULL:
             jobs.set_weight(self.store, attempt.agent, succeeded(weight), self.now())
-
-    def mark_broken(self, agent: str, reason: str) -> None:
-        """Take an agent out of use until a check of it passes; people are told once."""
-        if jobs.mark_broken(self.store, agent, one_line(reason), self.now()):
-            self.event("agent_broken", "", agent=agent, reason=one_line(reason))
 
     @answers(ReportAgent)
     def report_agent(self, request: ReportAgent) -> Done:

@@ -48,7 +48,7 @@ class Reviews(Merges):
         super().dispatch()
         if self.not_taking():
             return
-        for task in list(self._ready_tasks(Status.IN_REVIEW)):
+        for _, task in list(self._ready_tasks(Status.IN_REVIEW)):
             idle = attempts.open_of(self.store, task.key) is None
             if idle and not task.pull_request and not self.busy_apart(task.key):
                 self._attend(task)
@@ -67,7 +67,7 @@ class Reviews(Merges):
         step = core.following(seen, review, task.branch, self.rules(task))
         self._why[task.key] = step.reason
         if step.do == "review":
-            self._begin(task, seen.head)
+            self._begin_review(task, seen.head)
         elif step.do == "merge":
             self.merge(task, seen.head)
         elif step.do != "wait":
@@ -81,7 +81,7 @@ class Reviews(Merges):
 
     # ---- a review begins ---------------------------------------------------------------------
 
-    def _begin(self, task: Task, head: str) -> None:
+    def _begin_review(self, task: Task, head: str) -> None:
         agent, problem = self._reviewer(task, head)
         problem = problem and f"a reviewer: {problem}"
         problem = problem or full(task.project, agent, self.load(), self.limits())
@@ -109,7 +109,7 @@ class Reviews(Merges):
 
     def _claim_review(self, task: Task, agent: str, head: str) -> Attempt:
         config = self.config_of(task.project)
-        mapped = config.model_map.review.get(agent, "")
+        mapped = config.model_map.of("review", agent)
         model = mapped or self.model_for(agent, task.complexity, config) or ""
         made = attempts.insert(self.store, task.key, self.next_fence(), agent, model, self.now())
         folder = self.home.task_folder(names.task_folder(task.key)) / "attempts" / str(made.n)

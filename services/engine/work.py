@@ -14,7 +14,7 @@ from orch.config.schema import AgentConfig, Config
 from orch.core import prompt, review
 from orch.errors import Refused, Unknown
 from orch.hosts import Host
-from orch.model import Attempt, ErrorClass, Task, Verdict
+from orch.model import Attempt, ErrorClass, Skill, Task, Verdict
 from orch.paths import Home
 from orch.session.launch import EVENTS, STDERR, Launch, Result, prepare
 from orch.tools import git
@@ -49,7 +49,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
     known: prompt.Known
     earlier_base: str = ""
-    skills: tuple[prompt.Skill, ...] = ()
+    skills: tuple[Skill, ...] = ()
     asked: Asked | None = None
     before: tuple[Attempt, ...] = ()
     cycle: int = 1
@@ -107,7 +107,7 @@ def launch(order: Order) -> None:
         "prompt-sys.md": told.system,
         "prompt-msg.md": told.message,
     }
-    plan = agents.plan(order.attempt.agent, _spec(spec), _work(order))
+    plan = agents.plan(order.attempt.agent, agent_spec(spec), _work(order))
     for name, text in {**files, **plan.files}.items():
         path = order.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +211,8 @@ def write_sidecar(folder: Path, text: bytes) -> None:
     fresh.replace(folder / "sidecar.json")
 
 
-def _spec(spec: AgentConfig) -> agents.AgentSpec:
+def agent_spec(spec: AgentConfig) -> agents.AgentSpec:
+    """An agent of the config as its adapter wants it."""
     return agents.AgentSpec(
         protocol=spec.protocol, command=spec.command, env=spec.env, models=spec.models
     )
