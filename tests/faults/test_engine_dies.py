@@ -14,7 +14,7 @@ MOST = 60
 
 def moments(world: World) -> int:
     """How many moments there have been so far."""
-    return (world.root / "strike" / "count").stat().st_size
+    return len((world.root / "strike" / "moments").read_text().splitlines())
 
 
 def one_task(world: World, ran: Path, title: str) -> dict:

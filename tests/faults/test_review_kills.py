@@ -11,9 +11,6 @@ import pytest
 from tests.support.strikes import strikes
 from tests.support.world import World
 
-MOST = 160
-"""More moments than any of these has; each test finds out how many there are."""
-
 
 def runs(file: Path) -> int:
     """How often an agent ran."""
@@ -33,12 +30,12 @@ def test_an_agent_is_asked_once_more_exactly_once_wherever_the_engine_dies(morta
         ended.update(mortal.wait_for(task=task, status="done"))
 
     died = []
-    for moment in strikes(mortal, MOST, ask):
+    for moment in strikes(mortal, ask):
         died.append(moment)
         assert [a["error_class"] for a in ended["attempts"]] == ["invalid_response", None], moment
         assert ended["attempt_count"] == 1, moment
         assert runs(ran) == 2, moment
-    assert len(died) >= 22, died
+    assert len(died) >= 20, died
 
 
 @pytest.mark.timeout(1800)
@@ -64,10 +61,11 @@ def test_work_is_reviewed_and_merged_exactly_once_wherever_the_engine_dies(
         mortal.until(lambda: mortal.git("branch", "--list", "orch/*") == "", "its branch is gone")
 
     died = []
-    before = mortal.git("rev-parse", "main").strip()
-    for moment in strikes(mortal, MOST, whole):
+    before = ""
+    for moment in strikes(mortal, whole):
         died.append(moment)
         name = ended["title"]
+        before = before or mortal.git("rev-parse", f"{ended['merged']}^").strip()
         assert [a["outcome"] for a in ended["attempts"]] == ["done", "approve"], moment
         assert runs(ran) == 2, moment
         assert ended["merged"] == mortal.git("rev-parse", "main").strip(), moment
@@ -101,7 +99,7 @@ def test_three_subtasks_one_of_which_fails_once_wherever_the_engine_dies(mortal:
         ended.update(mortal.wait_for(task=task, status="done"))
 
     died = []
-    for moment in strikes(mortal, MOST, whole):
+    for moment in strikes(mortal, whole):
         died.append(moment)
         assert [a["outcome"] for a in ended["attempts"]] == ["blocked", "done"], moment
         assert len(ended["children"]) == 3, moment
@@ -111,4 +109,4 @@ def test_three_subtasks_one_of_which_fails_once_wherever_the_engine_dies(mortal:
         assert runs(ran) == 6, moment
         tries = [len(mortal.task(key)["attempts"]) for key in ended["children"]]
         assert tries == [1, 2, 1], moment
-    assert len(died) >= 60, died
+    assert len(died) >= 50, died
