@@ -12,7 +12,7 @@ from orch.core import names
 from orch.core import review as core
 from orch.core.prompt import one_line
 from orch.core.review import Rules, Step
-from orch.errors import OrchError, Refused, Unknown
+from orch.errors import OrchError, Refused
 from orch.model import Status, Task
 from orch.store import reviews, tasks
 from services.engine import reviewing, work
@@ -149,7 +149,7 @@ class Merges(Attempts):
             self._apart.discard(task.key)
             try:
                 go_on()
-            except Unknown as error:
+            except OrchError as error:
                 self.log.warning("%s: %s", task.key, error.message)
                 self.forget(task.key)
 

@@ -9,7 +9,7 @@ from orch.core import review as core
 from orch.core.dispatch import full
 from orch.core.prompt import one_line
 from orch.core.review import Seen, Step
-from orch.errors import Refused
+from orch.errors import Refused, Unknown
 from orch.messages import Done, ReviewTask, SessionChanged
 from orch.model import Attempt, Phase, Review, Status, Task, Verdict
 from orch.service import answers
@@ -48,10 +48,13 @@ class Reviews(Merges):
         super().dispatch()
         if self.not_taking():
             return
-        for _, task in list(self._ready_tasks(Status.IN_REVIEW)):
-            idle = attempts.open_of(self.store, task.key) is None
-            if idle and not task.pull_request and not self.busy_apart(task.key):
-                self._attend(task)
+        try:
+            for _, task in list(self._ready_tasks(Status.IN_REVIEW)):
+                idle = attempts.open_of(self.store, task.key) is None
+                if idle and not task.pull_request and not self.busy_apart(task.key):
+                    self._attend(task)
+        except Unknown as error:
+            self.log.warning("reviews have to wait: %s", error.message)
 
     def _attend(self, task: Task) -> None:
         seen = self._branches.get(task.key)

@@ -115,3 +115,21 @@ def test_a_program_without_a_conversation_is_run_again_with_what_it_said(world: 
     told = Path(done["attempts"][1]["folder"], "prompt-msg.md").read_text()
     assert "this is it" in told
     assert "do: write out.txt done" in told
+
+
+def test_a_refusal_is_put_to_another_model_of_the_agent(world: World):
+    refusal = json.dumps(
+        {"type": "result", "subtype": "success", "is_error": True, "session_id": "s",
+         "stop_reason": "refusal", "result": "API Error: Claude Code is unable to respond to this "
+         "request, which appears to violate our Usage Policy (https://x)."}
+    )  # fmt: skip
+    first = [["hear"], ["raw", refusal + "\n"], ["eof"]]
+    path = play(world, "claude", first, SAYS["claude"](DONE), models=["big", "small"])
+    world.up()
+    task = world.add("Work", more=("--agent", "cli"))
+    done = world.wait_for(task=task, status="done")
+    tries = [(a["model"], a["error_class"]) for a in done["attempts"]]
+    assert tries == [("big", "refusal"), ("small", None)]
+    argv = json.loads(path.with_name("scripts.json.2.argv").read_text())
+    assert argv[argv.index("--model") + 1] == "small"
+    assert argv[argv.index("--resume") + 1] == "s"
