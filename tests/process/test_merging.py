@@ -95,6 +95,14 @@ def test_a_clean_checkout_goes_on_with_its_branch(repo):
     assert repo.git("status", "--porcelain") == "?? notes.txt"
 
 
+def test_a_checkout_with_anything_uncommitted_is_left_alone_even_if_git_could_go_on(repo):
+    repo.write("c.txt", "c\n", "Else")
+    (repo.folder / "c.txt").write_text("in the middle of something\n")
+    before = repo.at("main")
+    assert "not committed" in repo.move(repo.make()).held
+    assert repo.at("main") == before
+
+
 @pytest.mark.parametrize("how", ["changed", "staged", "in the way", "ignored, in the way"])
 def test_what_a_person_has_not_committed_is_never_overwritten(repo, how):
     mine = repo.folder / ("a.txt" if how in ("changed", "staged") else "b.txt")
