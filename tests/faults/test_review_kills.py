@@ -56,16 +56,15 @@ def test_work_is_reviewed_and_merged_exactly_once_wherever_the_engine_dies(
         body = [f"do: write {name}.txt {name}", f"do: count {ran}", f"judge: count {ran}"]
         body.append("judge: answer " + json.dumps({"decision": "approve"}))
         args = ("task", "add", "-l", "review", "-b", "-", "--json", "--", name)
+        ended["before"] = mortal.git("rev-parse", "main").strip()
         task = mortal.orch(*args, text="\n".join(body)).json["id"]
         ended.update(mortal.wait_for(task=task, status="done"))
         mortal.until(lambda: mortal.git("branch", "--list", "orch/*") == "", "its branch is gone")
 
     died = []
-    before = ""
     for moment in strikes(mortal, whole):
         died.append(moment)
-        name = ended["title"]
-        before = before or mortal.git("rev-parse", f"{ended['merged']}^").strip()
+        name, before = ended["title"], ended["before"]
         assert [a["outcome"] for a in ended["attempts"]] == ["done", "approve"], moment
         assert runs(ran) == 2, moment
         assert ended["merged"] == mortal.git("rev-parse", "main").strip(), moment
@@ -74,7 +73,6 @@ def test_work_is_reviewed_and_merged_exactly_once_wherever_the_engine_dies(
         assert mortal.git("status", "--porcelain") == "", moment
         assert (mortal.repo / f"{name}.txt").exists() is checked_out, moment
         assert len(mortal.git("worktree", "list").splitlines()) == 1, moment
-        before = ended["merged"]
     steps = {word for word in ("_looked", "_made", "_done") for d in died if word in d}
     assert steps == {"_looked", "_made", "_done"}, died
     assert len(died) >= 28, died
