@@ -216,6 +216,7 @@ class TaskRouted(Message, frozen=True):
     complexity: str = ""
     reason: str = ""
     warnings: tuple[str, ...] = ()
+    status: str = "routed"
 
 
 class RouteTask(ToEngine[TaskRouted], frozen=True):

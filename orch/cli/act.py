@@ -149,6 +149,7 @@ def _routed(app: App, found: TaskRouted) -> None:
     """Tell how a task is routed, and what is odd about it."""
     document = {
         "id": found.id,
+        "status": found.status,
         "agent": found.agent,
         "model": found.model,
         "complexity": found.complexity,

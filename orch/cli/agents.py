@@ -72,6 +72,8 @@ def agents(ctx: click.Context, check: bool) -> None:
 def cooldowns(app: App, clear: bool, name: str) -> None:
     """Show which agents and models rest, until when and why; --clear lets them work.
 
+    An agent without a login, or that cannot be started, rests until `orch agents --check` passes.
+
     \b
     Example:
       orch agents cooldowns --clear claude
@@ -80,7 +82,10 @@ def cooldowns(app: App, clear: bool, name: str) -> None:
         app.ask(ClearCooldowns(name))
         show.result(app.json, {"cleared": name or "all"}, f"{name or 'every agent'} may work again")
         return
-    kept = [one for one in app.ask(GetOverview()).resting if name in {"", one[0]}]
+    found = app.ask(GetOverview())
+    rests = [(*one[:2], one[2] or None, one[3]) for one in found.resting]
+    rests += [(agent, "", None, why) for agent, why in found.broken.items()]
+    kept = [one for one in rests if name in {"", one[0]}]
     if app.json:
         show.json(
             [
@@ -92,14 +97,18 @@ def cooldowns(app: App, clear: bool, name: str) -> None:
         now = time.time()
         show.table(
             ("AGENT", "MODEL", "UNTIL", "STILL", "WHY"),
-            [
-                (a, model or "all", show.moment(at), show.duration(max(at - now, 0)), show.clean(w))
-                for a, model, at, w in kept
-            ],
+            [(a, model or "all", *_until(at, now), show.clean(why)) for a, model, at, why in kept],
             grow=4,
         )
     else:
         show.line("no agent rests")
+
+
+def _until(at: float | None, now: float) -> tuple[str, str]:
+    """When a cooldown ends, and how long that is; a broken agent waits for a check."""
+    if at is None:
+        return "orch agents --check", "-"
+    return show.moment(at), show.duration(max(at - now, 0))
 
 
 def configured(app: App) -> Config:

@@ -113,8 +113,13 @@ def around_values(around: Around) -> dict[str, Any]:
         ],
         "tree": around.tree,
         "skills": [
-            {"name": s.name, "description": s.description, "text": cut(s.text.strip(), PART_BYTES)}
-            for s in around.skills
+            {
+                "name": one.name,
+                "description": one.description,
+                "text": cut(one.text.strip(), PART_BYTES),
+                "folder": one.folder,
+            }
+            for one in around.skills
         ],
         "required_skills": list(around.required_skills),
         "tools": list(around.tools),

@@ -105,7 +105,9 @@ def broken(store: Store) -> dict[str, str]:
 
 def resting(store: Store, now: float) -> list[tuple[str, str, float, str]]:
     """Every cooldown that still lasts: agent, model ('' for all of them), until when, and why."""
-    rows = store.rows("SELECT * FROM cooldowns WHERE until > ? ORDER BY agent, model", (now,))
+    rows = store.rows(
+        "SELECT * FROM cooldowns WHERE until > ? AND NOT broken ORDER BY agent, model", (now,)
+    )
     return [(r["agent"], r["model"], r["until"], r["reason"]) for r in rows]
 
 

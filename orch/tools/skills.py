@@ -19,7 +19,7 @@ from orch.tools.project import text_within
 FILE = "SKILL.md"
 MOST_SKILLS = 300
 MOST_FOLDERS = 3000
-DEPTH = 3
+DEPTH = 4
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
 FRONT = re.compile(r"---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
@@ -57,8 +57,8 @@ def hold(entry: SkillConfig, root: Path, *, pull: bool) -> Held:
 
 def clone_folder(root: Path, entry: SkillConfig) -> Path:
     """Where the clone of an entry lies: one per repository and ref."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", entry.repo.removesuffix(".git").rstrip("/"))
-    short = name.rpartition("/")[2][-60:].strip("-.") or "skills"
+    name = re.split(r"[/:]", entry.repo.rstrip("/").removesuffix(".git"))[-1]
+    short = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[-60:].strip("-.") or "skills"
     told = hashlib.sha256(f"{entry.repo}\n{entry.ref}".encode()).hexdigest()[:8]
     return root / f"{short}-{told}"
 

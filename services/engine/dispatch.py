@@ -38,7 +38,7 @@ class Dispatch(Skills):
     def ask_router(self, task: Task) -> None:
         """Ask the router about a new task; see `Router`."""
 
-    def needs_router(self, _task: Task, _config: Config) -> bool:
+    def needs_router(self, _task: Task, _config: Config, _field: Field) -> bool:
         """Whether the router is to be asked about a new task; see `Router`."""
         return False
 
@@ -178,7 +178,7 @@ class Dispatch(Skills):
 
     def _route(self, task: Task) -> bool:
         config = self.config_of(task.project)
-        chosen = self.kept(task, config) or self.routed(task, config)
+        chosen = self.kept(task, config, self.field(config)) or self.routed(task, config)
         if not chosen.agent:
             if task.route_reason != chosen.reason:
                 tasks.update(self.store, task.key, self.now(), route_reason=chosen.reason)
@@ -204,12 +204,12 @@ class Dispatch(Skills):
         self.event("task_routed", task.key, agent=agent, model=model, complexity=complexity,
                    reason=reason, **told)  # fmt: skip
 
-    def kept(self, task: Task, config: Config) -> Routed | None:
+    def kept(self, task: Task, config: Config, field: Field) -> Routed | None:
         """The agent that a task has already, where a router chose it: it goes on with that one
         (after its subtasks, say) unless somebody asked for another."""
         if config.router.mode != "llm" or wanted(task.labels, task.wanted_agent):
             return None
-        if task.agent not in self.field(config).available:
+        if task.agent not in field.available:
             return None
         turn = jobs.counter(self.store, "round_robin")
         return Routed(agent=task.agent, reason=task.route_reason, turn=turn)
@@ -245,8 +245,8 @@ class Dispatch(Skills):
         problem = "is not registered" if project is None else project.problem
         if task.key in self.asked_now():
             return f"the router ({self.asked_now()[task.key][1]}) to choose its agent"
-        if task.status in WAITING and self.missing_skills(self.config_of(task.project)):
-            return "the skills that it requires to be read"
+        if task.status in WAITING and self.skills_come(self.config_of(task.project)):
+            return "the skills of its project to be read"
         holds = Holds(
             after=tuple(tasks.unfinished_before(self.store, task.key)),
             children=tuple(tasks.children(self.store, task.key, unfinished=True)),
@@ -280,11 +280,16 @@ class Dispatch(Skills):
         stuck: set[str] = set()
         asking: list[tuple[tasks.Place, Task]] = []
         asked, of_project = self.asked_now(), Counter[str]()
+        fields: dict[str, Field] = {}
         for place, task in self._ready_tasks(Status.NEW, stuck):
             if task.key in asked:
                 continue
-            if self.needs_router(task, self.config_of(task.project)):
-                asking.append((place, task))
+            config = self.config_of(task.project)
+            if task.project not in fields:
+                fields[task.project] = self.field(config)
+            if self.needs_router(task, config, fields[task.project]):
+                if not self.skills_come(config):
+                    asking.append((place, task))
                 of_project[task.project] += 1
                 if of_project[task.project] >= PAGE:
                     stuck.add(task.project)

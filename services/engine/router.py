@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import asdict
 
 from orch.agents.question import Question, Reply, asking
 from orch.config.schema import AgentConfig, Config
 from orch.core import retry
 from orch.core import router as core
-from orch.core.routing import wanted
+from orch.core.routing import Field, wanted
 from orch.core.weights import FULL, limited
 from orch.errors import ConfigError, Malformed, OrchError, Refused
 from orch.messages import TaskRouted
-from orch.model import ErrorClass, Skill, Status, Task
+from orch.model import ErrorClass, Skill, Status, Task, Usage
 from orch.paths import Home
 from orch.service import Later
 from orch.store import jobs, tasks
@@ -22,6 +24,9 @@ from orch.tools import question
 from orch.tools.prompts import render
 from services.engine.dispatch import Dispatch
 from services.engine.work import agent_spec
+
+QUESTIONS = "questions"
+"""The folder below the home's state in which questions are put, each in one of its own."""
 
 MOST_QUESTIONS = 4
 """How many routers are asked at once: each takes a thread, and git needs some too."""
@@ -62,25 +67,29 @@ class Router(Dispatch):
         self._questions = 0
         super().setup()
 
+    def on_swept(self) -> None:
+        """What a dead engine asked is ended; its scratch folders go too."""
+        shutil.rmtree(self.home.state / QUESTIONS, ignore_errors=True)
+        super().on_swept()
+
     def asked_now(self) -> dict[str, tuple[str, str]]:
         """The tasks about which a router is being asked: project and the router's agent."""
         return {key: (asked.project, asked.agent) for key, asked in self._asked.items()}
 
-    def needs_router(self, task: Task, config: Config) -> bool:
+    def needs_router(self, task: Task, config: Config, field: Field) -> bool:
         """Whether the router is asked about a new task: nobody named an agent that can be used, it
         has none from before, and the router can be asked and did not fail too often."""
         router = config.router
         if router.mode != "llm" or task.route_failures >= router.max_route_attempts:
             return False
-        if self.kept(task, config) is not None or self.router_problem(config):
-            return False
         wish = wanted(task.labels, task.wanted_agent)
-        field = self.field(config)
-        return bool(field.available) and not (
-            wish in config.agents and wish not in field.unavailable
-        )
+        if wish in config.agents and wish not in field.unavailable:
+            return False
+        if not field.available or self.kept(task, config, field) is not None:
+            return False
+        return not self.router_problem(config, field)
 
-    def router_problem(self, config: Config) -> str:
+    def router_problem(self, config: Config, field: Field) -> str:
         """Why the router cannot be asked now; '' when it can."""
         name = config.router.agent
         spec = config.agents.get(name)
@@ -88,7 +97,7 @@ class Router(Dispatch):
             return f"there is no agent {name}"
         if spec.protocol not in core.ASKABLE:
             return f"{name} cannot be asked (protocol {spec.protocol})"
-        problem = self.field(config).unavailable.get(name, "")
+        problem = field.unavailable.get(name, "")
         if problem:
             return f"{name} {problem}"
         model = core.model_of(config.router)
@@ -102,7 +111,7 @@ class Router(Dispatch):
             return reason
         if task.route_failures >= config.router.max_route_attempts:
             return f"{task.route_reason}; {reason}"
-        problem = self.router_problem(config)
+        problem = self.router_problem(config, self.field(config))
         return f"no router: {problem}; {reason}" if problem else reason
 
     # ---- asking ------------------------------------------------------------------------------
@@ -130,7 +139,7 @@ class Router(Dispatch):
             task=tasks.get(self.store, task.key), config=config,
             names=self.field(config).without(without).available,
             skills=tuple(self.catalogue(config).values()),
-            folder=self.home.state / "questions" / number,
+            folder=self.home.state / QUESTIONS / number,
             run=f"{self.home.root}:engine:{number}",
         )  # fmt: skip
 
@@ -165,6 +174,9 @@ class Router(Dispatch):
         if task.status is not Status.NEW:
             return Refused(f"{task.key} is {task.status} meanwhile")
         config = self.config_of(task.project)
+        if reply.usage != Usage():
+            self.event("router_answered", task.key, agent=order.config.router.agent,
+                       model=core.model_of(order.config.router), **asdict(reply.usage))  # fmt: skip
         if reply.error is not None:
             return self._unrouted(task, config, reply)
         usable = tuple(n for n in order.names if n in self.field(config).available)
@@ -236,5 +248,6 @@ def failed(error: Exception) -> Reply:
 def routed(task: Task) -> TaskRouted:
     """How a task is routed, as a reply."""
     return TaskRouted(
-        task.key, task.agent, task.model, task.complexity, task.route_reason, task.route_warnings
-    )
+        task.key, task.agent, task.model, task.complexity, task.route_reason,
+        task.route_warnings, task.status.value,
+    )  # fmt: skip

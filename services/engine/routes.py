@@ -65,7 +65,7 @@ class RouteDesk(TaskDesk):
                 route_failures=0, profile=Profile(), not_before=0.0,
             )  # fmt: skip
         fresh = tasks.get(self.store, task.key)
-        if self.needs_router(fresh, config):
+        if self.needs_router(fresh, config, self.field(config)):
             later = Later()
             self.ask_router(fresh, without, later)
             return later

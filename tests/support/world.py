@@ -34,8 +34,7 @@ CONFIG = """\
 projects:
 {projects}
 router:
-  mode: round_robin
-  agents: [script]
+  {router}
 agents:
   script:
     protocol: command
@@ -79,7 +78,9 @@ class World:
         self.started: list[subprocess.Popen[str]] = []
         self.max_parallel = 4
         self.more = ""
+        self.router = "mode: round_robin\n  agents: [script]"
         self.agents = ""
+        """What stands below `router`, and further agents, for the next `configure`."""
         self.env = self._environment()
         self.project("octo/demo")
 
@@ -119,8 +120,9 @@ class World:
             python=json.dumps(sys.executable),
             agent=json.dumps(str(AGENT)),
             max_parallel=self.max_parallel,
-            more=self.more,
+            router=self.router,
             agents=self.agents,
+            more=self.more,
         )
         fresh = self.home.root / ".config.fresh"
         fresh.write_text(text)
