@@ -9,15 +9,22 @@ import msgspec
 from orch import __version__
 from orch.errors import BY_NAME, Malformed, OrchError
 from orch.model import (
+    Approval,
     Attempt,
+    Cost,
     Effect,
     Event,
     Job,
+    JobRun,
+    Period,
+    Question,
     Review,
     Served,
     Session,
+    Settled,
     Skill,
     SkillRepo,
+    Takeover,
     Task,
     Usage,
 )
@@ -147,14 +154,17 @@ class AddTask(ToEngine[TaskAdded], frozen=True):
 
 
 class Tasks(Message, frozen=True):
-    """A page of tasks; `total` counts what matches."""
+    """A page of tasks; `total` counts what matches; `asks` says of tasks whose agent waits for an
+    answer what it asks."""
 
     tasks: tuple[Task, ...]
     total: int
+    asks: dict[str, str] = {}
 
 
 class ListTasks(ToEngine[Tasks], frozen=True):
-    """Tasks by age, youngest last. Empty `statuses`: all that are not done."""
+    """The youngest tasks that match, youngest last, at most `limit` (and 1000) of them. Empty
+    `statuses`: all that are not done. For the page before one, `before` names its oldest task."""
 
     project: str = ""
     statuses: tuple[str, ...] = ()
@@ -163,11 +173,13 @@ class ListTasks(ToEngine[Tasks], frozen=True):
     author: str = ""
     parent: str = ""
     limit: int = 200
+    before: str = ""
 
 
 class TaskDetail(Message, frozen=True):
-    """A task, its attempts oldest first, and why it is not running ('' when it is or is done); its
-    latest reviews, the commit that it was merged as, and where its branch stood before."""
+    """A task, its attempts oldest first, and why it is not running or not going on ('' when it is,
+    or is done). `approvals` are its latest questions, `reviews` its latest reviews, oldest first;
+    `taken` who works in it; `merged` the commit that it became, `merged_onto` the one before."""
 
     task: Task
     attempts: tuple[Attempt, ...]
@@ -176,6 +188,8 @@ class TaskDetail(Message, frozen=True):
     reviews: tuple[Review, ...] = ()
     merged: str = ""
     merged_onto: str = ""
+    approvals: tuple[Approval, ...] = ()
+    taken: Takeover | None = None
 
 
 class GetTask(ToEngine[TaskDetail], frozen=True):
@@ -270,6 +284,46 @@ class KillTask(ActOnTask, frozen=True):
     """Stop the running attempt; the task waits, blocked, for a person."""
 
 
+# ---- questions of agents, and people in their sessions -------------------------------------------
+
+
+class ReportQuestions(ToEngine[Done], frozen=True):
+    """What a session's agent asks now, and what was settled of late; safe to repeat."""
+
+    session: str
+    attempt: int
+    asked: tuple[Question, ...] = ()
+    settled: tuple[Settled, ...] = ()
+
+
+class Answered(Message, frozen=True):
+    """The question as it is answered now."""
+
+    approval: Approval
+
+
+class AnswerQuestion(ToEngine[Answered], frozen=True):
+    """Answer what a task's agent asks. `question` is its number or the agent's own id; '' means the
+    only one that waits. `reason` is told to the agent, or is the chosen option."""
+
+    id: str
+    allowed: bool
+    question: str = ""
+    reason: str = ""
+    project: str = ""
+    by: str = ""
+    key: str = ""
+
+
+class TakeSession(ActOnTask, frozen=True):
+    """A person works in the task's session: until it is released, or the attempt ends, nothing is
+    typed there but by that person."""
+
+
+class ReleaseSession(ActOnTask, frozen=True):
+    """Nobody works in the task's session any more: what was held is typed."""
+
+
 # ---- events log, sessions, meta --------------------------------------------------------------
 
 
@@ -341,10 +395,45 @@ class Overview(Message, frozen=True):
     resting: tuple[tuple[str, str, float, str], ...] = ()
     """Every cooldown: agent, model ('' for all of them), until when, and why."""
     agents: dict[str, dict[str, float]] = {}
+    notices: tuple[Event, ...] = ()
 
 
 class GetOverview(ToEngine[Overview], frozen=True):
     """Slots, queue, sessions, problems, and per agent how its attempts went."""
+
+
+class Costs(Message, frozen=True):
+    """What attempts cost from `since` to `until` (epoch seconds; 0: from the beginning), summed
+    `by` those names, and in all. Of one task: its attempts one by one, and its limits (0: none)."""
+
+    since: float
+    until: float
+    by: tuple[str, ...]
+    rows: tuple[Cost, ...]
+    total: Cost
+    task: str = ""
+    max_tokens: int = 0
+    max_usd: float = 0.0
+
+
+class GetCosts(ToEngine[Costs], frozen=True):
+    """What was spent. `by`: any of agent,model,day,task; `since`: 24h, 7d, a date (in the engine's
+    time zone); an `id` asks for one task instead, attempt by attempt."""
+
+    id: str = ""
+    project: str = ""
+    by: str = ""
+    since: str = ""
+
+
+class Metrics(Message, frozen=True):
+    """How attempts went, the shortest period first."""
+
+    periods: tuple[Period, ...]
+
+
+class GetMetrics(ToEngine[Metrics], frozen=True):
+    """Outcomes, durations and errors of the last 24 hours and the last 7 days."""
 
 
 class ClearCooldowns(ToEngine[Done], frozen=True):
@@ -384,9 +473,10 @@ class SyncSkills(ToEngine[SkillsListed], frozen=True):
 
 class Garbage(Message, frozen=True):
     """What `orch gc` found: each `(kind, name, verdict)`; verdict `removed`, `removable` or why
-    it stays."""
+    it stays. `left_out` more did not fit into the message."""
 
     items: tuple[tuple[str, str, str], ...]
+    left_out: int = 0
 
 
 class CollectGarbage(ToEngine[Garbage], frozen=True):
@@ -406,11 +496,13 @@ class Effects(Message, frozen=True):
 
 
 class TakeEffects(ToEngine[Effects], frozen=True):
-    """Lease what waits for `target`; unreported after `lease_seconds` it may be taken again."""
+    """Lease what waits for `target`; unreported after `lease_seconds` it may be taken again. With
+    `fresh` the asker has only just started: what its predecessor had on lease is free at once."""
 
     target: str
     lease_seconds: float = 30.0
     limit: int = 20
+    fresh: bool = False
 
 
 class EffectDone(ToEngine[Done], frozen=True):
@@ -445,11 +537,31 @@ class ListJobs(ToEngine[Jobs], frozen=True):
     project: str = ""
 
 
+class JobDetail(Message, frozen=True):
+    """A job and its newest runs, newest first."""
+
+    job: Job
+    runs: tuple[JobRun, ...]
+
+
+class GetJob(ToEngine[JobDetail], frozen=True):
+    """One job with its last runs. Without `project` its id must be that of one job alone."""
+
+    id: str
+    project: str = ""
+    limit: int = 20
+
+
 class JobFired(Message, frozen=True):
-    """The task that the firing made ('' when skipped, and why)."""
+    """What the firing made: a task, or the run of a number; `outcome` is `skipped` where it made
+    nothing, `queued` or `started`, or what a self-review came to; `reason` says why. `before`: it
+    was an earlier request that fired it."""
 
     task: str
     reason: str = ""
+    run: int = 0
+    outcome: str = ""
+    before: bool = False
 
 
 class FireJob(ToEngine[JobFired], frozen=True):
@@ -460,10 +572,19 @@ class FireJob(ToEngine[JobFired], frozen=True):
     at: float
 
 
-class PassRun(Message, frozen=True):
-    """One scheduler pass: `(job, due time, task)` of each that fired."""
+class RunJob(ToEngine[JobFired], frozen=True):
+    """Run a job now, whatever its schedule and also when it is disabled; its `overlap` holds."""
 
-    fired: tuple[tuple[str, float, str], ...]
+    id: str
+    project: str = ""
+    by: str = ""
+    key: str = ""
+
+
+class PassRun(Message, frozen=True):
+    """One scheduler pass: `(job, due time, task, outcome)` of each that fired."""
+
+    fired: tuple[tuple[str, float, str, str], ...]
 
 
 class RunPass(ToScheduler[PassRun], frozen=True):
@@ -520,11 +641,23 @@ class Delivered(Message, frozen=True):
 
 
 class SendInput(ToCapture[Delivered], frozen=True):
-    """Type text into a session, once per `key`; `submit` presses Enter after it."""
+    """Type text into a session, once per `key`; `submit` presses Enter after it. In a session that
+    somebody has taken, another's text is held (`queued`) until it is released; `by` says whose."""
 
     session: str
     text: str
     submit: bool = True
+    by: str = ""
+    key: str = ""
+
+
+class AddInput(ToEngine[Delivered], frozen=True):
+    """Keep a text for a session that somebody has taken: typed, once per `key`, when it is free."""
+
+    session: str
+    text: str
+    submit: bool = True
+    by: str = ""
     key: str = ""
 
 

@@ -139,6 +139,8 @@ class Attempt(Value, frozen=True, kw_only=True):
     native_session: str = ""
     head: str = ""
     usage: Usage = Usage()
+    used_model: str = ""
+    """The model that answered, as the agent named it; `model` is the one asked for."""
 
 
 class Review(Value, frozen=True, kw_only=True):
@@ -226,6 +228,45 @@ class Task(Value, frozen=True, kw_only=True):
     updated_at: float = 0.0
 
 
+class Cost(Value, frozen=True, kw_only=True):
+    """What attempts cost in sum. `usd` is the sum of what is known, None where nothing is;
+    `unpriced` counts attempts that used tokens at a price nobody knows. `agent`, `model`, `day`
+    and `task` say of which, '' where that was not asked for."""
+
+    agent: str = ""
+    model: str = ""
+    day: str = ""
+    task: str = ""
+    attempts: int = 0
+    unpriced: int = 0
+    usage: Usage = Usage()
+
+
+class AgentRecord(Value, frozen=True, kw_only=True):
+    """How an agent's attempts went. `judged` are those that count for or against it: neither
+    stopped by a person nor lost by orch nor met by a vendor's limit. Percentiles (nearest rank) of
+    the seconds from start to end are over the judged ones; None without any."""
+
+    agent: str
+    attempts: int = 0
+    done: int = 0
+    judged: int = 0
+    p50_seconds: float | None = None
+    p95_seconds: float | None = None
+    usd: float | None = None
+
+
+class Period(Value, frozen=True, kw_only=True):
+    """How all attempts went that ended since then (epoch seconds): counts by outcome and by error
+    class, and each agent's record."""
+
+    since: float
+    attempts: int = 0
+    outcomes: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    agents: tuple[AgentRecord, ...] = ()
+
+
 class Event(Value, frozen=True, kw_only=True):
     """A row of the events log: `seq` only grows, `name` is a noun with a past participle."""
 
@@ -237,7 +278,8 @@ class Event(Value, frozen=True, kw_only=True):
 
 
 class Session(Value, frozen=True, kw_only=True):
-    """A session as the engine knows it. `folder` holds `terminal.log`; it ended if `ended`."""
+    """A session as the engine knows it. `folder` holds `terminal.log`; it ended if `ended`. `asks`
+    is what its agent waits to be told, `taken_by` who works in it ('' for nothing, nobody)."""
 
     session: str
     task: str
@@ -247,6 +289,71 @@ class Session(Value, frozen=True, kw_only=True):
     started_at: float
     ended: bool = False
     size: int = 0
+    asks: str = ""
+    taken_by: str = ""
+
+
+class ApprovalState(StrEnum):
+    """Where a question of an agent stands."""
+
+    ASKED = "asked"
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    EXPIRED = "expired"
+
+
+class Question(Value, frozen=True, kw_only=True):
+    """What an agent asks and waits for: whether it may use `tool` for `text`, or, with `options`,
+    which of them to take. `question` is the agent's own id of it."""
+
+    question: str
+    tool: str = ""
+    text: str = ""
+    options: tuple[str, ...] = ()
+
+
+class Settled(Value, frozen=True, kw_only=True):
+    """How a session saw a question end: `allowed` is None when the agent took it back; `key` is
+    that of the answer (`core.approval.key`), '' for one that was typed in the session."""
+
+    question: str
+    allowed: bool | None = None
+    by: str = ""
+    reason: str = ""
+    key: str = ""
+
+
+class Approval(Value, frozen=True, kw_only=True):
+    """A question of an agent with its answer, as recorded. `id` is its number, `n` the attempt's.
+
+    `delivered`: the agent has the answer; `problem`: why it will not get it. Times are seconds
+    since the epoch.
+    """
+
+    id: int
+    task: str
+    n: int
+    session: str
+    agent: str
+    question: str
+    tool: str
+    text: str
+    options: tuple[str, ...] = ()
+    asked_at: float = 0.0
+    state: ApprovalState = ApprovalState.ASKED
+    by: str = ""
+    reason: str = ""
+    answered_at: float | None = None
+    delivered: bool = False
+    problem: str = ""
+
+
+class Takeover(Value, frozen=True, kw_only=True):
+    """A person works in a session; until it is released nothing is typed there by itself."""
+
+    session: str
+    by: str
+    at: float
 
 
 class Effect(Value, frozen=True, kw_only=True):
@@ -267,7 +374,9 @@ class Effect(Value, frozen=True, kw_only=True):
 class Job(Value, frozen=True, kw_only=True):
     """A scheduled job as configured (`spec: jobs`); `project` is empty for a global one.
 
-    `seen_at`: when the engine first saw it with this schedule; nothing before is owed.
+    `seen_at`: when the engine first saw it with this schedule; nothing before is owed. `last_due`:
+    the newest time that the clock fired; `last_run`: that of the newest run of all. `active`: what
+    of it goes on, a task or a run.
     """
 
     id: str
@@ -283,11 +392,43 @@ class Job(Value, frozen=True, kw_only=True):
     catch_up: str = "once"
     overlap: str = "skip"
     problem: str = ""
+    command: str = ""
+    dir: str = "."
+    timeout_seconds: int = 0
     seen_at: float | None = None
     last_due: float | None = None
+    last_run: float | None = None
     last_task: str = ""
     last_result: str = ""
+    active: str = ""
     runs: int = 0
+
+
+class JobRun(Value, frozen=True, kw_only=True):
+    """One firing of a job: for its time `due`, or by a person (`manual`). Unique on project, job
+    and due; `run` numbers the runs of a home.
+
+    `state` is queued, starting, running or ended; `outcome` is done, failed, timeout, cancelled,
+    lost, skipped or no_issues, and of a run that made a `task` the status that this came to.
+    `folder` holds the output of a command (`terminal.log`); times are seconds since the epoch.
+    """
+
+    project: str
+    job: str
+    due: float
+    run: int = 0
+    type: str = "task"
+    manual: bool = False
+    state: str = "ended"
+    task: str = ""
+    outcome: str = ""
+    reason: str = ""
+    summary: str = ""
+    session: str = ""
+    folder: str = ""
+    exit_code: int | None = None
+    fired_at: float = 0.0
+    ended_at: float | None = None
 
 
 class Served(Value, frozen=True, kw_only=True):

@@ -72,6 +72,7 @@ class Claude:
             0 if lingered else ended.exit_code,
             None if lingered else ended.signal,
             now=ended.ended_at,
+            zone=recorded.zone,
             ended_by=ended.ended_by,
             message=ended.message,
         )
@@ -87,6 +88,8 @@ def arguments(work: Work) -> tuple[str, ...]:
     argv += ["--replay-user-messages", "--permission-prompt-tool", "stdio"]
     argv += ["--permission-mode", "default" if supervised else "bypassPermissions"]
     argv += ["--append-system-prompt-file", f"{work.folder}/{SYSTEM}"]
+    if work.metered:
+        argv += ["--include-partial-messages"]  # else it tells its output at the turn's end only
     if work.model:
         argv += ["--model", work.model]
     if work.resume:

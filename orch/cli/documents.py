@@ -6,7 +6,7 @@ from typing import Any
 
 from orch.cli.show import rfc3339
 from orch.messages import TaskDetail
-from orch.model import Attempt, Event, Review, Session, Task, Usage
+from orch.model import Approval, Attempt, Event, Review, Session, Takeover, Task, Usage
 
 
 def task(found: Task) -> dict[str, Any]:
@@ -55,6 +55,8 @@ def detail(found: TaskDetail) -> dict[str, Any]:
         "reviews": [review(one) for one in found.reviews],
         "merged": found.merged,
         "attempts": [attempt(one) for one in found.attempts],
+        "approvals": [approval(one) for one in found.approvals],
+        "taken": taken(found.taken),
     }
 
 
@@ -71,6 +73,33 @@ def review(found: Review) -> dict[str, Any]:
     }
 
 
+def approval(found: Approval) -> dict[str, Any]:
+    """A question of an agent, with its answer."""
+    return {
+        "number": found.id,
+        "task": found.task,
+        "attempt": found.n,
+        "session": found.session,
+        "agent": found.agent,
+        "question": found.question,
+        "tool": found.tool,
+        "text": found.text,
+        "options": found.options,
+        "asked_at": rfc3339(found.asked_at),
+        "state": found.state,
+        "by": found.by,
+        "reason": found.reason,
+        "answered_at": rfc3339(found.answered_at),
+        "delivered": found.delivered,
+        "problem": found.problem,
+    }
+
+
+def taken(found: Takeover | None) -> dict[str, Any] | None:
+    """Who works in a session; null when nobody does."""
+    return {"by": found.by, "since": rfc3339(found.at)} if found else None
+
+
 def attempt(found: Attempt) -> dict[str, Any]:
     """One attempt of a task."""
     return {
@@ -80,6 +109,7 @@ def attempt(found: Attempt) -> dict[str, Any]:
         "outcome": found.outcome,
         "agent": found.agent,
         "model": found.model,
+        "used_model": found.used_model,
         "session": found.session,
         "folder": found.folder,
         "started_at": rfc3339(found.started_at),
@@ -114,6 +144,8 @@ def session(found: Session) -> dict[str, Any]:
         "agent": found.agent,
         "started_at": rfc3339(found.started_at),
         "bytes": found.size,
+        "asks": found.asks,
+        "taken_by": found.taken_by,
     }
 
 

@@ -60,6 +60,7 @@ def document(roster: Roster, overview: Overview | None, problems: list[str]) -> 
         "tasks": {s: overview.counts.get(s, 0) for s in Status} if overview else None,
         "sessions": [documents.session(one) for one in overview.sessions] if overview else None,
         "problems": problems,
+        "notices": [documents.event(one) for one in (overview.notices if overview else ())],
         "cooldowns": {
             name: show.rfc3339(until)
             for name, until in (overview.cooldowns.items() if overview else ())
@@ -95,6 +96,13 @@ def _print(roster: Roster, overview: Overview | None, problems: list[str]) -> No
         show.line()
         for problem in problems:
             show.line(f"{show.paint('problem:', 'red')} {show.clean(problem)}")
+    if overview is not None and overview.notices:
+        show.line()
+        for one in overview.notices:
+            colour = "red" if one.data.get("level") == "error" else "yellow"
+            ago = show.ago(one.at, time.time())
+            text = show.clean(str(one.data.get("text", "")))
+            show.line(f"{show.paint('notice:', colour)} {ago} ago: {text}")
 
 
 def _row(one: Served) -> list[str]:
@@ -124,7 +132,7 @@ def _print_overview(overview: Overview) -> None:
 
 
 def sessions_table(sessions: tuple[Any, ...], now: float) -> None:
-    """Print sessions for people."""
+    """Print sessions for people, with what agents ask and who works there."""
     show.table(
         ["SESSION", "TASK", "ATTEMPT", "AGENT", "RUNS FOR", "OUTPUT"],
         [
@@ -139,3 +147,11 @@ def sessions_table(sessions: tuple[Any, ...], now: float) -> None:
             for s in sessions
         ],
     )
+    for s in sessions:
+        if s.asks:
+            hint = f"`orch task approve {s.task}`, or `orch task deny {s.task} REASON`"
+            asks = show.paint("asks:", "yellow")
+            show.line(f"{show.clean(s.task)} {asks} {show.clean(s.asks)} ({show.clean(hint)})")
+        if s.taken_by:
+            who = f"{s.taken_by} works in it (`orch task release {s.task}`)"
+            show.line(show.clean(f"{s.task} is taken: {who}"))

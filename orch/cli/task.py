@@ -1,31 +1,26 @@
-"""`orch task add, list, get, status, tree, history`: make tasks and look at them."""
+"""`orch task add, get, status, history`: make tasks and look at them."""
 
 from __future__ import annotations
 
-import os
-import pwd
 import sys
 import time
 
 import click
 
-from orch.cli import complete, documents, reviewed, show
+from orch.cli import complete, documents, happened, reviewed, show
 from orch.cli.app import App
+from orch.cli.listing import STATUSES
+from orch.cli.person import person
 from orch.errors import Malformed, Refused
 from orch.messages import (
     AddTask,
     CountTasks,
     EventsSince,
     GetTask,
-    ListTasks,
     RunTask,
     TaskDetail,
 )
-from orch.model import Attempt, Event, Status, Task, Usage
-
-STATUSES = [str(status) for status in Status]
-BRANCHES = 1000
-"""How many tasks a tree may have."""
+from orch.model import Attempt, Event, Usage
 
 task_id = click.argument("id_", metavar="ID", shell_complete=complete.tasks)
 """The argument of every command on one task."""
@@ -104,57 +99,6 @@ def added_document(id_: str, status: str) -> dict[str, str]:
     return {"id": id_, "status": status}
 
 
-@click.command("list")
-@click.option(
-    "--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="Of these only."
-)
-@click.option("--all", "all_", is_flag=True, help="Those that are done too.")
-@click.option("--mine", is_flag=True, help="Only what I made.")
-@click.option("--source", default="", help="Only from there: cli, cron, delegation, …")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=200, show_default=True)
-@click.pass_obj
-def list_(
-    app: App, statuses: tuple[str, ...], all_: bool, mine: bool, source: str, limit: int
-) -> None:
-    """List tasks by age: those that are not done, or those asked for.
-
-    \b
-    Example:
-      orch task list --status blocked --status needs_review
-    """
-    request = ListTasks(
-        project=app.project,
-        statuses=statuses,
-        all=all_,
-        source=source,
-        author=person() if mine else "",
-        limit=limit,
-    )
-    reply = app.ask(request)
-    if app.json:
-        show.json([documents.task(task) for task in reply.tasks])
-        return
-    _table(reply.tasks, with_project=not app.project)
-    if reply.total > len(reply.tasks):
-        show.note(f"{len(reply.tasks)} of {reply.total} shown; --limit shows more")
-
-
-def _table(tasks: tuple[Task, ...], with_project: bool) -> None:
-    if not tasks:
-        show.note("no tasks; `orch task add TITLE` makes one")
-        return
-    now = time.time()
-    headers = ["ID", "STATUS", "AGENT", "AGE", "TITLE"]
-    rows = [
-        [t.key, str(t.status), t.agent or "-", show.ago(t.created_at, now), t.title] for t in tasks
-    ]
-    if with_project:
-        headers.insert(1, "PROJECT")
-        for row, task in zip(rows, tasks, strict=True):
-            row.insert(1, task.project)
-    show.table(headers, rows, states=headers.index("STATUS"))
-
-
 @click.command()
 @task_id
 @click.pass_obj
@@ -185,7 +129,7 @@ def get(app: App, id_: str) -> None:
 
 
 def _facts(found: TaskDetail) -> list[tuple[str, str]]:
-    task = found.task
+    task, taken = found.task, found.taken
     agent = " ".join(filter(None, (task.agent or task.wanted_agent, task.model, task.complexity)))
     return [
         ("id", task.key),
@@ -193,6 +137,7 @@ def _facts(found: TaskDetail) -> list[tuple[str, str]]:
         ("project", task.project),
         ("status", str(task.status)),
         ("waiting for", found.waiting_for),
+        ("taken by", f"{taken.by} since {show.moment(taken.at)}" if taken else ""),
         ("blocked", task.blocked_reason),
         ("agent", agent),
         ("routed by", task.route_reason),
@@ -261,61 +206,6 @@ def cost(usage: Usage) -> list[tuple[str, str]]:
 
 
 @click.command()
-@click.argument("id_", metavar="[ID]", required=False, default="", shell_complete=complete.tasks)
-@click.option("--all", "all_", is_flag=True, help="Those that are done too.")
-@click.pass_obj
-def tree(app: App, id_: str, all_: bool) -> None:
-    """Show tasks below their parents: all of them, or those below ID.
-
-    \b
-    Example:
-      orch task tree int-5
-    """
-    if id_:
-        top = app.ask(GetTask(id_, app.project)).task
-        known = {top.key: top} | _below(app, top.key, set())
-    else:
-        reply = app.ask(ListTasks(project=app.project, all=all_, limit=BRANCHES))
-        known = {task.key: task for task in reply.tasks}
-    tops = [t for t in known.values() if t.parent not in known or t.key == id_]
-    if app.json:
-        show.json([_tree_document(task, known) for task in tops])
-        return
-    for task in tops:
-        _print_tree(task, known, "", "")
-
-
-def _below(app: App, key: str, seen: set[str]) -> dict[str, Task]:
-    """The task's descendants by key; each is visited once, should there be a circle."""
-    found: dict[str, Task] = {}
-    for child in app.ask(ListTasks(parent=key, all=True, limit=BRANCHES)).tasks:
-        if child.key not in seen:
-            seen.add(child.key)
-            found[child.key] = child
-            found |= _below(app, child.key, seen)
-    return found
-
-
-def _children(task: Task, known: dict[str, Task]) -> list[Task]:
-    return [other for other in known.values() if other.parent == task.key]
-
-
-def _tree_document(task: Task, known: dict[str, Task]) -> dict[str, object]:
-    below = [_tree_document(child, known) for child in _children(task, known)]
-    return {**documents.task(task), "children": below}
-
-
-def _print_tree(task: Task, known: dict[str, Task], lead: str, rest: str) -> None:
-    show.line(f"{lead}{task.key} {show.state(task.status)} {show.clean(task.title)}")
-    below = _children(task, known)
-    for child in below:
-        last = child is below[-1]
-        _print_tree(
-            child, known, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  ")
-        )
-
-
-@click.command()
 @task_id
 @click.pass_obj
 def history(app: App, id_: str) -> None:
@@ -348,6 +238,9 @@ def all_events(app: App, key: str) -> list[Event]:
 
 def told(event: Event) -> str:
     """What an event says beside its name, in one line: its move first, then the rest."""
+    sentence = happened.said(event)
+    if sentence:
+        return show.clean(sentence)
     data = dict(event.data)
     inner = data.pop("data", None)
     if isinstance(inner, dict):  # told by orchd: it has an id and a time of its own
@@ -356,14 +249,6 @@ def told(event: Event) -> str:
     said = [f"{old} → {new}"] if old and new else [str(new)] if new else []
     said.extend(f"{key}={value}" for key, value in data.items() if value not in (None, "", [], {}))
     return show.clean(" ".join(said))
-
-
-def person() -> str:
-    """The login name of who types, as author of tasks and of acts on them."""
-    try:
-        return os.environ.get("USER") or pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 def _words(value: object) -> tuple[str, ...]:

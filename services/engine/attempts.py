@@ -9,15 +9,17 @@ from typing import TypeVar
 
 import msgspec
 
+from orch.core.approval import answered
 from orch.core.prompt import Known
 from orch.errors import ConfigError, OrchError, Refused, Unknown
 from orch.messages import SessionChanged
 from orch.model import Attempt, ErrorClass, Phase, Verdict
 from orch.service import every
 from orch.session.launch import Result
-from orch.store import attempts, reviews, tasks
+from orch.store import approvals, attempts, reviews, tasks
 from services.engine import reviewing, work
-from services.engine.endings import Endings, ours
+from services.engine.endings import ours
+from services.engine.takeovers import Takeovers
 
 T = TypeVar("T")
 
@@ -30,7 +32,7 @@ DELIVERY_TRIES = 5
 DAY = 86400.0
 
 
-class Attempts(Endings):
+class Attempts(Takeovers):
     """Drives every open attempt: prepare → running → collect → deliver → ended."""
 
     def setup(self) -> None:
@@ -88,6 +90,7 @@ class Attempts(Endings):
             memory=tuple(attempts.memory(self.store, task.key)),
             children=tuple((c.key, f"{c.title}: {c.summary or c.status}") for c in children),
             feedback=reviews.standing(self.store, task.key).feedback,
+            answers=answered(approvals.of_task(self.store, task.key), attempt.n),
         )
         return work.Order(
             home=self.home, host=self.host, task=task, attempt=attempt,
@@ -215,8 +218,11 @@ class Attempts(Endings):
         try:
             with self.write():
                 attempts.update(self.store, attempt.id, phase=Phase.COLLECT)
+                self.event("session_ended", attempt.task, attempt=attempt.n, session=session,
+                           agent=attempt.agent)  # fmt: skip
+                self.leave_session(attempt)
         except Unknown:
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
             return
         self.publish(SessionChanged(session))
         self.advance(attempts.get(self.store, attempt.id))
@@ -245,10 +251,11 @@ class Attempts(Endings):
 
     def _collected(self, attempt: Attempt, found: tuple[Verdict, Result | None]) -> None:
         verdict, result = found
+        used = self.account(attempt, verdict.usage)
         with self.write():
             attempts.update(
-                self.store, attempt.id, phase=Phase.DELIVER, usage=verdict.usage,
-                error_class=verdict.error, exit_code=result.exit_code if result else None,
+                self.store, attempt.id, phase=Phase.DELIVER, error_class=verdict.error,
+                exit_code=result.exit_code if result else None, **used,
                 native_session=verdict.native_session or (result.native_session if result else ""),
             )  # fmt: skip
         self.advance(attempts.get(self.store, attempt.id))
@@ -273,7 +280,7 @@ class Attempts(Endings):
             try:
                 go_on()
             except Unknown:
-                self._put_off(attempt.id)
+                self.put_off(attempt.id)
 
         self._busy.add(attempt.id)
         try:
@@ -285,7 +292,7 @@ class Attempts(Endings):
             )
         except Refused:
             self._busy.discard(attempt.id)
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
 
     def _failed(self, attempt: Attempt, error: Exception) -> None:
         message = words(error)
@@ -313,9 +320,10 @@ class Attempts(Endings):
             return
         with self.write():
             tasks.update(self.store, attempt.task, self.now(), last_error=message)
-        self._put_off(attempt.id, float(2 ** min(tries, 6)))
+        self.put_off(attempt.id, float(2 ** min(tries, 6)))
 
-    def _put_off(self, attempt: int, seconds: float = 1.0) -> None:
+    def put_off(self, attempt: int, seconds: float = 1.0) -> None:
+        """Have an attempt's next step taken later."""
         self._later[attempt] = self.clock() + seconds
 
 

@@ -55,7 +55,8 @@ class Endings(Reasks):
             self.let_rest(attempt, verdict, consequence)
             self._move(task, attempt, verdict, consequence, status, delivered)
             self.event("attempt_ended", task.key, attempt=attempt.n, outcome=outcome,
-                       session=attempt.session, error=one_line(verdict.message),
+                       session=attempt.session, agent=attempt.agent,
+                       error=one_line(verdict.message),
                        error_class=verdict.error.value if verdict.error else None)  # fmt: skip
             again = self.ask_again(task, told, verdict) if consequence.ask else None
         self._tries.pop(attempt.id, None)

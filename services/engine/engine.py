@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.engine.garbage import GarbageDesk
+from services.engine.preparing import Preparing
 
 
-class Engine(GarbageDesk):
+class Engine(Preparing):
     """Decides what happens to tasks: ledger ← dispatch ← endings ← attempts ← the desks.
 
     Each class on the way adds one concern; only `Ledger.write` changes the database.

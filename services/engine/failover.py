@@ -50,7 +50,7 @@ class Failover(Router):
             until = consequence.cooldown
             jobs.cool(self.store, attempt.agent, attempt.model, until, verdict.message)
         if consequence.broken:
-            self.mark_broken(attempt.agent, verdict.message)
+            self.mark_broken(attempt.agent, f"{verdict.error}: {verdict.message}")
         weight = self.weights().get(attempt.agent, FULL)
         if verdict.error in retry.LIMITS:
             jobs.set_weight(self.store, attempt.agent, limited(weight), self.now())

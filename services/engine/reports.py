@@ -24,16 +24,13 @@ from orch.messages import (
     TakeEffects,
 )
 from orch.model import Attempt, Event, Phase, Session
-from orch.service import answers, every
-from orch.store import attempts, events, jobs, outbox, tasks
+from orch.service import answers
+from orch.store import attempts, events, jobs, notices, outbox, takeovers, tasks
 from services.engine.attempts import DAY
 from services.engine.routes import RouteDesk
 
 EVENT_BYTES = 700_000
 """How much of the events log goes into one reply."""
-
-KEEP_DAYS = 90
-"""How long events of finished tasks are kept; replies and deliveries: two days."""
 
 
 class ReportDesk(RouteDesk):
@@ -59,9 +56,14 @@ class ReportDesk(RouteDesk):
     def list_sessions(self, request: ListSessions) -> Sessions:
         """Open sessions, and ended ones when asked for."""
         found = attempts.sessions(self.store, request.task, request.ended_since, request.session)
-        return Sessions(tuple(self._session(one) for one in found if one.launched_at))
+        return Sessions(self._sessions([one for one in found if one.launched_at]))
 
-    def _session(self, attempt: Attempt) -> Session:
+    def _sessions(self, found: list[Attempt]) -> tuple[Session, ...]:
+        asks = self.asks()
+        taken = {name: one.by for name, one in takeovers.all_of_them(self.store).items()}
+        return tuple(self._session(one, asks, taken) for one in found)
+
+    def _session(self, attempt: Attempt, asks: dict[str, str], taken: dict[str, str]) -> Session:
         try:
             size = self.host.size(Path(attempt.folder))
         except OrchError:
@@ -70,6 +72,8 @@ class ReportDesk(RouteDesk):
             session=attempt.session, task=attempt.task, attempt=attempt.n, agent=attempt.agent,
             folder=attempt.folder, started_at=attempt.launched_at or attempt.started_at,
             ended=attempt.phase in (Phase.COLLECT, Phase.DELIVER, Phase.ENDED), size=size,
+            asks=asks.get(attempt.task, "") if attempt.phase is Phase.RUNNING else "",
+            taken_by=taken.get(attempt.session, ""),
         )  # fmt: skip
 
     @answers(GetOverview)
@@ -86,12 +90,13 @@ class ReportDesk(RouteDesk):
             slots_used=self.load().total,
             slots_max=self.loaded.config.engine.max_parallel,
             counts=tasks.counts(self.store),
-            sessions=tuple(self._session(one) for one in open_now[:500]),
+            sessions=self._sessions(open_now[:500]),
             problems=tuple(text for text in problems if text),
             cooldowns={agent: until for agent, (until, _) in cooling.items()},
             broken=broken,
             resting=tuple(jobs.resting(self.store, self.now())),
             agents=attempts.record(self.store, self.now() - 7 * DAY),
+            notices=tuple(notices.latest(self.store, self.now() - DAY, 5)),
         )
 
     # ---- meta and cooldowns ------------------------------------------------------------------
@@ -130,6 +135,8 @@ class ReportDesk(RouteDesk):
     def take_effects(self, request: TakeEffects) -> Effects:
         """Lease what waits for a target."""
         with self.write():
+            if request.fresh:
+                outbox.free(self.store, request.target)
             taken = outbox.take(
                 self.store, request.target, self.now(),
                 min(max(request.lease_seconds, 1.0), 3600.0), max(1, min(request.limit, 100)),
@@ -140,17 +147,22 @@ class ReportDesk(RouteDesk):
     def effect_done(self, request: EffectDone) -> Done:
         """Record that an effect happened; a stale lease changes nothing."""
         with self.write():
-            outbox.finish(self.store, request.id, request.fence, request.result)
+            if outbox.finish(self.store, request.id, request.fence, request.result):
+                self.effect_settled(request.id)
         return Done()
 
     @answers(EffectFailed)
     def effect_failed(self, request: EffectFailed) -> Done:
         """Record that an effect failed; a stale lease changes nothing."""
         with self.write():
-            outbox.fail(self.store, request.id, request.fence, request.message, request.retry_at)
+            known = outbox.fail(
+                self.store, request.id, request.fence, request.message, request.retry_at
+            )
+            if known and request.retry_at is None:
+                self.effect_settled(request.id, request.message)
         return Done()
 
-    # ---- supervision and age -----------------------------------------------------------------
+    # ---- supervision -------------------------------------------------------------------------
 
     def on_supervision(self, event: dict[str, Any]) -> None:
         """Keep what orchd reports of the services in the events log; a repeated one once."""
@@ -162,13 +174,3 @@ class ReportDesk(RouteDesk):
                     self.event(name, "", **(told if isinstance(told, dict) else {}))
         except OrchError as error:
             self.log.warning("a supervision event could not be kept: %s", error.message)
-
-    @every(seconds=3600)
-    def forget_the_old(self) -> None:
-        """Prune what is past its age."""
-        try:
-            with self.write():
-                outbox.prune(self.store, self.now() - 2 * DAY)
-                events.prune(self.store, self.now() - KEEP_DAYS * DAY)
-        except OrchError as error:
-            self.log.warning("pruning has to wait: %s", error.message)

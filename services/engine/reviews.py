@@ -87,11 +87,16 @@ class Reviews(Merges):
     def _begin_review(self, task: Task, head: str) -> None:
         agent, problem = self._reviewer(task, head)
         problem = problem and f"a reviewer: {problem}"
-        problem = problem or full(task.project, agent, self.load(), self.limits())
+        problem = (
+            problem or full(task.project, agent, self.load(), self.limits()) or self.day_hold()
+        )
         self._why[task.key] = problem
         if problem:
             return
         with self.write():
+            if self.lacks_budget(task):
+                self.forget(task.key)
+                return
             attempt = self._claim_review(task, agent, head)
         self._why[task.key] = f"its review by {agent}"
         self.advance(attempt)

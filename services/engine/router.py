@@ -12,7 +12,7 @@ from orch.agents.question import Question, Reply, asking
 from orch.config.schema import AgentConfig, Config
 from orch.core import retry
 from orch.core import router as core
-from orch.core.routing import Field, wanted
+from orch.core.routing import Field, passed_over, wanted
 from orch.core.weights import FULL, limited
 from orch.errors import ConfigError, Malformed, OrchError, Refused
 from orch.messages import TaskRouted
@@ -188,7 +188,8 @@ class Router(Dispatch):
             return self._unrouted(task, config, failure)
         odd = core.warnings(task.labels, decision.agent, decision.profile.skills, bool(names))
         complexity = task.complexity or decision.complexity
-        reason = f"{order.config.router.agent}: {decision.reason or 'chosen'}"
+        passed = passed_over(wanted(task.labels, task.wanted_agent), self.field(config))
+        reason = f"{passed}{order.config.router.agent}: {decision.reason or 'chosen'}"
         self.set_route(
             task, config, agent=decision.agent, reason=reason, complexity=complexity,
             profile=decision.profile, route_warnings=(*odd, *decision.warnings),
@@ -217,7 +218,7 @@ class Router(Dispatch):
             weight = self.weights().get(name, FULL)
             jobs.set_weight(self.store, name, limited(weight), now)
         elif reply.error in core.BROKEN_ROUTER:
-            self.mark_broken(name, reply.message)
+            self.mark_broken(name, f"{reply.error}: {reply.message}")
         elif reply.error is ErrorClass.MODEL_UNAVAILABLE and model:
             jobs.cool(self.store, name, model, now + retry.MODEL_SECONDS, reply.message)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,7 @@ from orch.paths import Home
 from orch.session.launch import EVENTS, STDERR, Launch, Result, prepare
 from orch.tools import git
 from orch.tools.merging import Identity
+from orch.tools.zone import machine_zone
 from services.engine import telling
 
 TAIL_BYTES = 256 * 1024
@@ -53,6 +55,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     asked: Asked | None = None
     before: tuple[Attempt, ...] = ()
     cycle: int = 1
+    budget: dict[str, Any] = {}
+    """What the agent may spend (`orch.agents.budget.written`)."""
 
     @property
     def run(self) -> str:
@@ -66,9 +70,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """A worktree is ready: the commit that the branch started from."""
+    """A worktree is ready: the commit that its branch started from; `fresh`: it was made now."""
 
     base: str
+    fresh: bool = False
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,8 +94,9 @@ def make_worktree(order: Order) -> Prepared:
     start = git.start(order.repo)
     attempt = order.attempt
     commit = git.fetch(order.repo, start.branch) if start.remote else start.commit
+    fresh = not Path(attempt.worktree).is_dir()
     git.add_worktree(order.repo, Path(attempt.worktree), attempt.branch, commit)
-    return Prepared(base=attempt.base or order.earlier_base or commit)
+    return Prepared(base=attempt.base or order.earlier_base or commit, fresh=fresh)
 
 
 def launch(order: Order) -> None:
@@ -144,6 +150,7 @@ def collect(order: Order) -> tuple[Verdict, Result | None]:
         output=ended.answer_text,
         events=tuple(_end(order, EVENTS, EVENTS_BYTES).splitlines()),
         stderr=_end(order, STDERR, TAIL_BYTES).decode(errors="replace"),
+        zone=machine_zone(),
     )
     judge = review.judged if order.attempt.kind == "review" else review.worked
     return judge(agents.verdict(protocol, recorded)), result
@@ -230,6 +237,7 @@ def _work(order: Order) -> agents.Work:
         model=order.attempt.model,
         run=order.run,
         resume=order.asked.session if order.asked is not None else "",
+        metered=bool(order.budget),
         permissions=agents.Permissions(
             mode=allowed.mode,
             sandbox=allowed.sandbox,
@@ -264,6 +272,7 @@ def _launch(order: Order, spec: AgentConfig, plan: agents.Plan) -> Launch:
         dialect=plan.dialect,
         settings=plan.settings,
         prompt=str(order.folder / plan.prompt) if plan.prompt else "",
+        budget=order.budget if plan.dialect else {},
     )
 
 

@@ -6,8 +6,8 @@ import apsw
 import pytest
 
 from orch.errors import NotFound, Refused, Unknown
-from orch.model import Answer, Phase, Status, Task, Usage
-from orch.store import attempts, events, jobs, outbox, tasks
+from orch.model import Answer, ApprovalState, JobRun, Phase, Question, Status, Task, Usage
+from orch.store import approvals, attempts, events, job_runs, jobs, outbox, takeovers, tasks
 from orch.store.db import Fenced, Store
 
 assert Answer  # the nouns come from one place
@@ -194,11 +194,13 @@ def test_a_delivery_is_kept_once(store):
 
 def test_a_job_fires_once_for_each_due_time(store):
     with store.transaction():
-        jobs.fire(store, "o/r", "j", 60.0, "int-1", "", 61.0)
+        job_runs.fire(store, JobRun(project="o/r", job="j", due=60.0, task="int-1"))
     with pytest.raises(apsw.ConstraintError), store.transaction():
-        jobs.fire(store, "o/r", "j", 60.0, "int-2", "", 62.0)
-    assert jobs.fired(store, "o/r", "j", 60.0)["task"] == "int-1"
-    assert jobs.last(store, "o/r", "j")["runs"] == 1
+        job_runs.fire(store, JobRun(project="o/r", job="j", due=60.0, task="int-2"))
+    fired = job_runs.fired(store, "o/r", "j", 60.0)
+    assert fired is not None
+    assert fired.task == "int-1"
+    assert job_runs.last_due(store, "o/r", "j") == 60.0
 
 
 def test_a_job_is_seen_anew_when_its_schedule_changes(store):
@@ -206,7 +208,7 @@ def test_a_job_is_seen_anew_when_its_schedule_changes(store):
         for schedule, now in (("* * * * *", 1.0), ("* * * * *", 2.0), ("@daily", 3.0)):
             jobs.see(store, "o/r", "j", schedule, now)
             seen = jobs.seen(store, "o/r", "j")
-            assert seen == (3.0 if schedule == "@daily" else 1.0)
+            assert seen == (3.0 if schedule == "@daily" else 1.0, 0)
 
 
 def test_readers_and_a_writer_never_meet_a_busy_database(store, tmp_path):
@@ -297,6 +299,18 @@ def test_a_page_holds_the_newest_that_match_oldest_first(store):
     assert tasks.page(store, project="no/such") == ([], 0)
 
 
+def test_pages_are_read_back_from_any_task(store):
+    keys = [add(store, title=f"t{n}") for n in range(10)]
+    for key in keys[::3]:
+        move(store, key, Status.ROUTED)
+    page, total = tasks.page(store, limit=4)
+    older, same = tasks.page(store, limit=4, before=page[0].key)
+    oldest, _ = tasks.page(store, limit=4, before=older[0].key)
+    assert [one.key for one in (*oldest, *older, *page)] == keys
+    assert total == same == 10
+    assert tasks.page(store, limit=4, before=keys[0])[0] == []
+
+
 def test_the_queue_is_read_on_from_any_place_in_it(store):
     for priority in (0, 5, 0, 9, 0):
         with store.transaction():
@@ -306,3 +320,60 @@ def test_the_queue_is_read_on_from_any_place_in_it(store):
     for n, (place, _) in enumerate(whole):
         rest = tasks.ready(store, Status.NEW, 1.0, ("o/r",), place, 100)
         assert rest == whole[n + 1 :]
+
+
+def test_a_question_is_kept_once_for_each_attempt_and_comes_back_as_it_went_in(store):
+    key = add(store)
+    asked = Question(question="q1", tool="Bash", text="rm 'x'; --", options=("ä", "b"))
+    with store.transaction():
+        attempt = attempts.insert(store, key, 1, "claude", "", 1.0)
+        number = approvals.ask(store, key, attempt.id, "s", asked, 2.0)
+        assert approvals.ask(store, key, attempt.id, "s", asked, 3.0) is None
+    found = approvals.get(store, number)
+    assert (found.task, found.n, found.agent, found.session) == (key, 1, "claude", "s")
+    assert (found.text, found.options, found.asked_at) == ("rm 'x'; --", ("ä", "b"), 2.0)
+    assert approvals.waiting(store) == approvals.of_task(store, key) == [found]
+    with store.transaction():
+        approvals.update(store, number, state=ApprovalState.DENIED, by="ada", delivered=True)
+    assert approvals.waiting(store) == []
+    (row,) = approvals.of_attempt(store, attempt.id).values()
+    assert (row.state, row.by, row.delivered) == (ApprovalState.DENIED, "ada", True)
+    with pytest.raises(NotFound):
+        approvals.get(store, 99)
+
+
+def test_texts_for_a_taken_session_wait_and_answers_do_not(store):
+    key = add(store)
+    with store.transaction():
+        attempt = attempts.insert(store, key, 1, "claude", "", 1.0)
+        takeovers.take(store, attempt.id, "s1", "ada", 1.0)
+        takeovers.take(store, attempt.id, "s1", "bo", 2.0)
+        for n, (kind, session) in enumerate([("send", "s1"), ("answer", "s1"), ("send", "s2")]):
+            outbox.queue(store, 1.0, "capture", kind, f"k{n}", key, {"session": session})
+    assert takeovers.all_of_them(store)["s1"].by == "ada"
+
+    def taken():
+        with store.transaction():
+            return [one.key for one in outbox.take(store, "capture", 5.0, 30.0, 10)]
+
+    assert taken() == ["k1", "k2"]
+    with store.transaction():
+        assert takeovers.release(store, attempt.id)
+        assert not takeovers.release(store, attempt.id)
+    assert taken() == ["k0"]
+
+
+def test_leases_of_one_who_is_gone_can_be_ended(store):
+    with store.transaction():
+        for target in ("capture", "github"):
+            outbox.queue(store, 1.0, target, "send", target, "", {})
+            outbox.take(store, target, 5.0, 30.0, 10)
+        outbox.free(store, "capture")
+        (again,) = outbox.take(store, "capture", 6.0, 30.0, 10)
+        assert outbox.take(store, "github", 6.0, 30.0, 10) == []
+    assert (again.fence, again.tries) == (2, 2)
+    with store.transaction():
+        assert outbox.finish(store, again.id, 2, {})
+        assert not outbox.finish(store, again.id, 2, {}), "once"
+    assert outbox.named(store, again.id) == ("capture", "send", "")
+    assert outbox.named(store, 99) == ("", "", "")
