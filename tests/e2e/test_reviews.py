@@ -57,6 +57,10 @@ def test_approved_work_is_merged_and_nothing_of_it_is_left_lying_about(critic: W
     assert not (critic.repo / "hello.txt").exists(), "a person's checkout of another branch"
     told = Path(done["attempts"][1]["folder"], "prompt-msg.md").read_text()
     assert "+hi" in told
+    left = done["attempts"][0]["worktree"] + ".merge"
+    critic.git("worktree", "add", "-q", "--detach", left)
+    critic.orch("gc")
+    assert not Path(left).exists(), "what a killed merge leaves belongs to its task"
 
 
 def test_changes_asked_for_go_back_with_the_review_and_are_reviewed_anew(critic: World):
