@@ -72,6 +72,15 @@ class DyingEngine(Engine):
 
         super().apart(task, mortal, then)
 
+    def _aside_for(self, run: Any, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
+        def mortal() -> Any:
+            moment(f"before the job's work in {run.state}")
+            found = work()
+            moment(f"after the job's work in {run.state}")
+            return found
+
+        super()._aside_for(run, mortal, then)
+
 
 def main() -> None:
     """Run it like the real one."""
