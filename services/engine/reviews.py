@@ -165,7 +165,7 @@ class Reviews(Merges):
             attempts.update(self.store, told.id, phase=Phase.ENDED)
             self.let_rest(told, verdict, consequence)
             self.event("attempt_ended", task.key, attempt=told.n, outcome=outcome, kind="review",
-                       session=told.session, error=one_line(verdict.message),
+                       session=told.session, agent=told.agent, error=one_line(verdict.message),
                        error_class=verdict.error.value if verdict.error else None)  # fmt: skip
             again = self._lead(task, told, verdict, consequence, review)
         self._tries.pop(attempt.id, None)
