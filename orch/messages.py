@@ -18,6 +18,7 @@ from orch.model import (
     JobRun,
     Period,
     Question,
+    Review,
     Served,
     Session,
     Settled,
@@ -177,12 +178,16 @@ class ListTasks(ToEngine[Tasks], frozen=True):
 
 class TaskDetail(Message, frozen=True):
     """A task, its attempts oldest first, and why it is not running or not going on ('' when it is,
-    or is done). `approvals` are its latest questions, oldest first; `taken` who works in it."""
+    or is done). `approvals` are its latest questions, `reviews` its latest reviews, oldest first;
+    `taken` who works in it; `merged` the commit that it became, `merged_onto` the one before."""
 
     task: Task
     attempts: tuple[Attempt, ...]
     waiting_for: str
     children: tuple[str, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    merged: str = ""
+    merged_onto: str = ""
     approvals: tuple[Approval, ...] = ()
     taken: Takeover | None = None
 
@@ -259,6 +264,10 @@ class RetryTask(ActOnTask, frozen=True):
 
 class UnblockTask(ActOnTask, frozen=True):
     """Make a blocked or reviewed task new again; `all` as id: every blocked one."""
+
+
+class ReviewTask(ActOnTask, frozen=True):
+    """Have a task's work reviewed, now or once it is finished; approved work is merged."""
 
 
 class BlockTask(ActOnTask, frozen=True):
@@ -373,7 +382,8 @@ class SetMeta(ToEngine[Done], frozen=True):
 
 
 class Overview(Message, frozen=True):
-    """What the engine adds to `orch status`."""
+    """What the engine adds to `orch status`. `broken`: agents that are out of use until a check of
+    them passes, and why."""
 
     slots_used: int
     slots_max: int
@@ -381,6 +391,7 @@ class Overview(Message, frozen=True):
     sessions: tuple[Session, ...]
     problems: tuple[str, ...]
     cooldowns: dict[str, float] = {}
+    broken: dict[str, str] = {}
     resting: tuple[tuple[str, str, float, str], ...] = ()
     """Every cooldown: agent, model ('' for all of them), until when, and why."""
     agents: dict[str, dict[str, float]] = {}
@@ -426,11 +437,18 @@ class GetMetrics(ToEngine[Metrics], frozen=True):
 
 
 class ClearCooldowns(ToEngine[Done], frozen=True):
-    """Let an agent be used again at once; empty: every agent. `own`: only its own rest, not that
-    of its models (it was seen to work)."""
+    """Let an agent be used again at once; empty: every agent."""
 
     agent: str = ""
-    own: bool = False
+    key: str = ""
+
+
+class ReportAgent(ToEngine[Done], frozen=True):
+    """What a check of an agent found: with no `problem` it works and may be used again, with one
+    it is out of use until a check passes."""
+
+    agent: str
+    problem: str = ""
     key: str = ""
 
 

@@ -84,6 +84,8 @@ class Answer(Value, frozen=True, kw_only=True):
     reason: str = ""
     learnings: tuple[str, ...] = ()
     delegations: tuple[dict[str, Any], ...] = ()
+    review: dict[str, Any] = {}
+    """A reviewer's decision as it was given (`core.review.read`); {} without one."""
 
 
 class Verdict(Value, frozen=True, kw_only=True):
@@ -108,7 +110,9 @@ class Project(Value, frozen=True, kw_only=True):
 
 
 class Attempt(Value, frozen=True, kw_only=True):
-    """One try of a task. Times are seconds since the epoch (UTC)."""
+    """One try of a task. Times are seconds since the epoch (UTC). `kind` is work or review (of the
+    commit `head`); `continues` is the attempt whose conversation (`native_session`) it goes on
+    with."""
 
     id: int
     task: str
@@ -130,9 +134,31 @@ class Attempt(Value, frozen=True, kw_only=True):
     launched_at: float | None = None
     ended_at: float | None = None
     counted: bool = True
+    kind: str = "work"
+    continues: int | None = None
+    native_session: str = ""
+    head: str = ""
     usage: Usage = Usage()
     used_model: str = ""
     """The model that answered, as the agent named it; `model` is the one asked for."""
+
+
+class Review(Value, frozen=True, kw_only=True):
+    """What a reviewer (an agent, or a person) said of the commit `head` of a task's branch.
+
+    `decision` is approve, request_changes or reject; each of `issues` has file, line, severity and
+    description. `attempt` is the id of the reviewing attempt, None for a person.
+    """
+
+    task: str
+    head: str
+    reviewer: str
+    decision: str
+    notes: str = ""
+    test_results: str = ""
+    issues: tuple[dict[str, Any], ...] = ()
+    attempt: int | None = None
+    at: float = 0.0
 
 
 class Profile(Value, frozen=True, kw_only=True):

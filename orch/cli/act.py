@@ -44,7 +44,7 @@ def run(app: App, id_: str, watch: bool) -> int:
     """
     if watch and not id_:
         raise click.UsageError("--watch needs an ID")
-    _act(app, RunTask(id_, app.project, by=person()), "runs as soon as a slot is free")
+    act(app, RunTask(id_, app.project, by=person()), "runs as soon as a slot is free")
     if not watch:
         return 0
     from orch.cli.live import follow_task  # noqa: PLC0415 - only --watch needs it
@@ -62,7 +62,7 @@ def retry(app: App, id_: str) -> None:
     Example:
       orch task retry int-5
     """
-    _act(app, RetryTask(id_, app.project, by=person()), "starts over")
+    act(app, RetryTask(id_, app.project, by=person()), "starts over")
 
 
 @click.command()
@@ -103,7 +103,7 @@ def unblock(app: App, id_: str) -> None:
     Example:
       orch task unblock all
     """
-    _act(app, UnblockTask(id_, app.project, by=person()), "may run again")
+    act(app, UnblockTask(id_, app.project, by=person()), "may run again")
 
 
 @click.command()
@@ -117,7 +117,7 @@ def block(app: App, id_: str, reason: str) -> None:
     Example:
       orch task block int-5 "waits for the new API"
     """
-    _act(app, BlockTask(id_, app.project, by=person(), reason=reason), "is held back")
+    act(app, BlockTask(id_, app.project, by=person(), reason=reason), "is held back")
 
 
 @click.command()
@@ -130,7 +130,7 @@ def close(app: App, id_: str) -> None:
     Example:
       orch task close int-5
     """
-    _act(app, CloseTask(id_, app.project, by=person()), "is closed", STOP_SECONDS)
+    act(app, CloseTask(id_, app.project, by=person()), "is closed", STOP_SECONDS)
 
 
 @click.command()
@@ -143,7 +143,7 @@ def kill(app: App, id_: str) -> None:
     Example:
       orch task kill int-5
     """
-    _act(app, KillTask(id_, app.project, by=person()), "is stopped", STOP_SECONDS)
+    act(app, KillTask(id_, app.project, by=person()), "is stopped", STOP_SECONDS)
 
 
 def _routed(app: App, found: TaskRouted) -> None:
@@ -163,7 +163,7 @@ def _routed(app: App, found: TaskRouted) -> None:
     show.result(app.json, document, "\n".join(lines))
 
 
-def _act(app: App, request: ActOnTask, said: str, timeout: float = 5.0) -> None:
+def act(app: App, request: ActOnTask, said: str, timeout: float = 5.0) -> None:
     """Ask for it, then tell how the task stands."""
     app.ask(request, timeout)
     if request.id in ("", "all"):

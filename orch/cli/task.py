@@ -7,7 +7,7 @@ import time
 
 import click
 
-from orch.cli import complete, documents, happened, show
+from orch.cli import complete, documents, happened, reviewed, show
 from orch.cli.app import App
 from orch.cli.listing import STATUSES
 from orch.cli.person import person
@@ -128,6 +128,9 @@ def get(app: App, id_: str) -> None:
             ["ATTEMPT", "PHASE", "OUTCOME", "AGENT", "STARTED", "TOOK", "EXIT", "ERROR"],
             [_attempt_row(attempt) for attempt in found.attempts],
         )
+    if found.reviews:
+        show.line()
+        reviewed.tell(found.reviews[-1])
 
 
 def _facts(found: TaskDetail) -> list[tuple[str, str]]:
@@ -153,6 +156,7 @@ def _facts(found: TaskDetail) -> list[tuple[str, str]]:
         ("branch", task.branch),
         ("worktree", task.worktree),
         ("pull request", task.pull_request),
+        ("merged", found.merged),
         ("summary", task.summary),
         ("last error", task.last_error),
         ("from", " ".join(filter(None, (task.source, task.author)))),
@@ -164,7 +168,7 @@ def _facts(found: TaskDetail) -> list[tuple[str, str]]:
 def _attempt_row(attempt: Attempt) -> list[str]:
     until = attempt.ended_at or time.time()
     return [
-        str(attempt.n),
+        f"{attempt.n} {attempt.kind}" if attempt.kind != "work" else str(attempt.n),
         str(attempt.phase),
         attempt.outcome or "-",
         " ".join(filter(None, (attempt.agent, attempt.model))),

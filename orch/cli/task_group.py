@@ -21,6 +21,7 @@ COMMANDS = {
     "unblock": Entry("orch.cli.act:unblock", ACT, "Let a blocked task run again."),
     "block": Entry("orch.cli.act:block", ACT, "Hold a task back."),
     "close": Entry("orch.cli.act:close", ACT, "End a task by hand."),
+    "review": Entry("orch.cli.review:review", ACT, "Have a task's work reviewed."),
     "kill": Entry("orch.cli.act:kill", ACT, "Stop a task's running attempt."),
     "live": Entry("orch.cli.live:live", LIVE, "List the sessions that run."),
     "stream": Entry("orch.cli.live:stream", LIVE, "Follow a task's session to its end."),

@@ -119,12 +119,22 @@ class Permissions(Section, frozen=True, kw_only=True):
 
 
 class Workflow(Section, frozen=True, kw_only=True):
-    """`workflow`: how long and how often a task is tried, and what it needs."""
+    """`workflow`: how long and how often a task is tried, what it needs, and how its work is
+    reviewed and merged. An internal task is reviewed when it asks for it (label `review`), or with
+    `review_internal_tasks`, which is ours."""
 
     max_attempts: Annotated[int, Meta(ge=1, le=1000)] = 10
     timeout_seconds: Seconds = 1800
     timeout_by_complexity: dict[Tier, Seconds] = {}
     required_tools: tuple[str, ...] = ()
+    auto_merge: bool = True
+    merge_method: Literal["squash", "merge", "rebase"] = "squash"
+    enable_review_agent: bool = True
+    review_agent: str = ""
+    review_internal_tasks: bool = False
+    max_review_cycles: Annotated[int, Meta(ge=0, le=100)] = 2
+    auto_create_followup_on_changes: bool = True
+    auto_close_task_on_approval: bool = False
     required_skills: tuple[str, ...] = ()
     permissions: Permissions = Permissions()
 
@@ -151,7 +161,7 @@ class Router(Section, frozen=True, kw_only=True):
 
 class ModelMap(Section, frozen=True, kw_only=True):
     """`model_map`: the model of each agent by how hard a task is, and for reviews. `free`: models
-    of opencode that cost nothing, tried when its others rest."""
+    that cost nothing, as opencode names them or as `agent:model`, tried when all others failed."""
 
     simple: dict[AgentName, str] = {}
     medium: dict[AgentName, str] = {}
@@ -373,14 +383,7 @@ PROJECT_ONLY = ("gh.repo",)
 LATER = frozenset(
     {
         "workflow.auto_close",
-        "workflow.auto_merge",
-        "workflow.merge_method",
-        "workflow.enable_review_agent",
-        "workflow.review_agent",
-        "workflow.max_review_cycles",
         "workflow.review_owner",
-        "workflow.auto_create_followup_on_changes",
-        "workflow.auto_close_task_on_approval",
         "workflow.allowed_authors",
         "engine.fallback_sync_interval",
         "gh.api_url",

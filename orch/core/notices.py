@@ -6,17 +6,7 @@ from typing import Any
 
 import msgspec
 
-from orch.model import ErrorClass
-
 ERROR, WARNING = "error", "warning"
-
-BROKEN = frozenset(
-    error.value
-    for error in (
-        ErrorClass.AUTH, ErrorClass.BILLING, ErrorClass.MISSING_TOOL, ErrorClass.LAUNCH_FAILED
-    )
-)  # fmt: skip
-"""Error classes in which the agent cannot be used at all until somebody mends it."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,10 +26,9 @@ def of(name: str, task: str, data: dict[str, Any]) -> Notice | None:
     """The notice that an event calls for; None for most."""
     if name == "task_changed":
         return _task_changed(task, data)
-    if name == "attempt_ended" and data.get("error_class") in BROKEN:
-        agent = str(data.get("agent", ""))
-        why = f"{data['error_class']}: {data.get('error', '')}".rstrip(": ")
-        text = f"the agent {agent} cannot be used ({why}); `orch agents` shows what it needs"
+    if name == "agent_broken":
+        agent, why = str(data.get("agent", "")), str(data.get("reason", ""))
+        text = f"the agent {agent} cannot be used ({why}), until `orch agents --check` passes"
         return Notice(level=ERROR, text=text, about=f"agent:{agent}")
     if name == "approval_asked":
         what = f"may use {data.get('tool')}: {data.get('text')}"
@@ -71,7 +60,7 @@ def settled(name: str, data: dict[str, Any]) -> str | None:
         return f"agent:{data['agent']}"
     if name == "job_ended" and _went_well(data):
         return f"job:{data.get('project')}:{data.get('job')}"
-    if name == "cooldowns_cleared":
+    if name in ("cooldowns_cleared", "agent_mended"):
         return f"agent:{data.get('agent') or '*'}"
     return None
 

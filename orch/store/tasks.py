@@ -189,7 +189,8 @@ def ready(
 def next_due(store: Store, now: float) -> float | None:
     """When the next waiting task may be tried again (epoch seconds), None for never."""
     row = store.one(
-        "SELECT min(not_before) FROM tasks WHERE status IN ('new', 'routed') AND not_before > ?",
+        "SELECT min(not_before) FROM tasks WHERE status IN ('new', 'routed', 'in_review')"
+        " AND not_before > ?",
         (now,),
     )
     return float(row[0]) if row and row[0] is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 from collections import defaultdict
 from pathlib import Path
@@ -104,6 +105,26 @@ def add_worktree(repo: Path, folder: Path, branch: str, commit: str) -> None:
         exists = commit_of(repo, f"refs/heads/{branch}")
         how = [str(folder), branch] if exists else ["-b", branch, str(folder), commit]
         _git(repo, *_QUIET, "worktree", "add", "--quiet", *how)
+
+
+def add_detached(repo: Path, folder: Path, commit: str) -> None:
+    """Make the worktree `folder` on a commit and on no branch, for looking at it or trying things
+    out. Safe to repeat; whatever else is there is thrown away."""
+    if _is_whole(folder) and commit_of(folder, "HEAD") == commit:
+        return
+    discard_worktree(repo, folder)
+    with _locks[str(repo)]:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _git(repo, *_QUIET, "worktree", "add", "--quiet", "--detach", str(folder), commit)
+
+
+def discard_worktree(repo: Path, folder: Path) -> None:
+    """Remove a worktree with all that is in it, and what is left of a half-made one."""
+    with _locks[str(repo)]:
+        if folder.exists():
+            _git(repo, "worktree", "remove", "--force", "--force", str(folder), check=False)
+            shutil.rmtree(folder, ignore_errors=True)
+        _git(repo, "worktree", "prune")
 
 
 def remove_worktree(repo: Path, folder: Path) -> None:
@@ -250,6 +271,14 @@ def is_merged(repo: Path, commit: str, into: str) -> bool:
     if ran.code > 1:
         raise ToolFailed(f"git cannot compare {commit} and {into}: {_words(ran)}")
     return ran.code == 0
+
+
+def call(
+    folder: Path, *words: str, check: bool = True, given: bytes = b"",
+    extra: dict[str, str] | None = None,
+) -> Ran:  # fmt: skip
+    """Run git as the functions here do, without hooks and signatures: for other doors to git."""
+    return _git(folder, *_QUIET, *words, check=check, given=given, extra=extra)
 
 
 def _is_whole(folder: Path) -> bool:

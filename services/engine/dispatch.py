@@ -12,7 +12,9 @@ from typing import Any
 from orch.config.schema import BUILT_IN, AgentConfig, Config
 from orch.core import names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
-from orch.core.routing import Field, Routed, choose, next_model, resting, wanted
+from orch.core.failover import free_model
+from orch.core.prompt import one_line
+from orch.core.routing import Field, Routed, choose, next_model, wanted
 from orch.core.weights import recovered
 from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
@@ -83,27 +85,40 @@ class Dispatch(Skills):
         """The agents that a project's tasks may go to, and why the others may not. The built-in
         `shell` runs what a task's body says, so it is chosen only when named, or when there is no
         other agent at all; a vendor's CLI that is built in, but not installed, is none."""
-        cooling = jobs.cooling(self.store, self.now())
+        cooling, broken = jobs.cooling(self.store, self.now()), jobs.broken(self.store)
         wanted = config.router.agents or tuple(
             name for name, spec in config.agents.items()
             if spec.protocol != "shell" and not (name in VENDORS and _not_installed(spec))
         )  # fmt: skip
         unavailable: dict[str, str] = {}
+        resting: set[str] = set()
         for name, spec in config.agents.items():
             if name in config.router.disabled_agents:
                 unavailable[name] = "is disabled"
+            elif name in broken:
+                unavailable[name] = f"is out of use until `orch agents --check` ({broken[name]})"
             elif name in cooling:
                 until, reason = cooling[name]
-                unavailable[name] = resting(until, reason, self.now())
-            elif problem := _not_installed(spec) or self._models_rest(name, config):
+                unavailable[name] = f"rests for {max(1, round(until - self.now()))} s ({reason})"
+                resting.add(name)
+            elif problem := _not_installed(spec):
                 unavailable[name] = problem
+            elif self.model_for(name, "", config) is None:
+                unavailable[name] = "rests with all of its models"
+                resting.add(name)
         usable = tuple(n for n in wanted if n in config.agents and n not in unavailable)
         others = tuple(n for n in config.agents if n not in wanted and n not in unavailable)
         return Field(
             available=usable or (others if not wanted else ()),
             unavailable=unavailable,
             weights=self.weights(),
+            resting=frozenset(resting.intersection(wanted)),
         )
+
+    def mark_broken(self, agent: str, reason: str) -> None:
+        """Take an agent out of use until a check of it passes; people are told once."""
+        if jobs.mark_broken(self.store, agent, one_line(reason), self.now()):
+            self.event("agent_broken", "", agent=agent, reason=one_line(reason))
 
     def weights(self) -> dict[str, float]:
         """Each agent's weight now; one that is not in it has the full one."""
@@ -116,15 +131,24 @@ class Dispatch(Skills):
         of its own that does not rest; '' for its own default, None when all of them rest."""
         mapped = config.model_map.of(complexity, agent)
         spec = config.agents.get(agent)
-        free = config.model_map.free if spec and spec.protocol == "opencode" else ()
+        free = (model for name, model in map(free_model, config.model_map.free) if name == agent)
         known = (mapped, *(spec.models if spec else ()), *free)
         models = tuple(dict.fromkeys(model for model in known if model))
         return next_model(models, jobs.cooling_models(self.store, agent, self.now()))
 
-    def _models_rest(self, agent: str, config: Config) -> str:
-        if self.model_for(agent, "", config) is not None:
-            return ""
-        return "rests with all of its models"
+    def free_models(self, config: Config) -> tuple[tuple[str, str], ...]:
+        """The free models that can be used now, each with its agent: also of an agent whose other
+        models rest."""
+        out = {*jobs.broken(self.store), *config.router.disabled_agents}
+        now = self.now()
+        return tuple(
+            (agent, model)
+            for agent, model in (free_model(entry) for entry in config.model_map.free)
+            if agent in config.agents
+            and agent not in out
+            and not _not_installed(config.agents[agent])
+            and model not in jobs.cooling_models(self.store, agent, now)
+        )
 
     def routed(self, task: Task, config: Config, without: str = "") -> Routed:
         """The agent for a task, by its wish, then the router's mode; not the agent `without`. Where
@@ -313,7 +337,8 @@ class Dispatch(Skills):
 
     def _still_usable(self, task: Task) -> str:
         config = self.config_of(task.project)
-        if task.agent in config.agents and task.agent not in self.field(config).unavailable:
+        usable = task.agent in config.agents and task.agent not in self.field(config).unavailable
+        if usable or (task.agent, task.model) in self.free_models(config):
             return task.agent
         chosen = self.routed(task, config)
         if chosen.agent:
@@ -341,11 +366,15 @@ class Dispatch(Skills):
             self.event("task_changed", task.key, status="blocked", reason=reason)
         return bool(lacking)
 
-    def _claim(self, task: Task, agent: str) -> Attempt:
-        now = self.now()
+    def next_fence(self) -> int:
+        """A number larger than that of every attempt before."""
         fence = jobs.counter(self.store, "fence") + 1
         jobs.set_counter(self.store, "fence", fence)
-        attempt = attempts.insert(self.store, task.key, fence, agent, task.model, now)
+        return fence
+
+    def _claim(self, task: Task, agent: str) -> Attempt:
+        now = self.now()
+        attempt = attempts.insert(self.store, task.key, self.next_fence(), agent, task.model, now)
         home = self.home
         branch = task.branch or names.branch(task.key, task.title)
         place = f"{names.project_folder(task.project)}/{names.task_name(task.key, task.title)}"

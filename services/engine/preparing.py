@@ -85,7 +85,7 @@ class Preparing(HookDesk):
         said = f"\n{came.output[-1500:]}" if came.output else ""
         message = f"{FAILED} (hooks.prepare_worktree: {came.problem}){said}"
         failures = 1
-        for old in reversed(attempts.since_fresh(self.store, attempt.task)):
+        for old in reversed(attempts.before(self.store, attempt)):
             if not old.error.startswith(FAILED):
                 break
             failures += 1

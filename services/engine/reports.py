@@ -83,7 +83,9 @@ class ReportDesk(RouteDesk):
         problems = [self.config_problem, *self.loaded.problems, *self.skill_problems()]
         if self.problem:
             problems.append(f"database: {self.problem}")
-        cooling = jobs.cooling(self.store, self.now())
+        cooling, broken = jobs.cooling(self.store, self.now()), jobs.broken(self.store)
+        for agent, why in broken.items():
+            problems.append(f"{agent} is out of use until `orch agents --check` passes: {why}")
         return Overview(
             slots_used=self.load().total,
             slots_max=self.loaded.config.engine.max_parallel,
@@ -91,6 +93,7 @@ class ReportDesk(RouteDesk):
             sessions=self._sessions(open_now[:500]),
             problems=tuple(text for text in problems if text),
             cooldowns={agent: until for agent, (until, _) in cooling.items()},
+            broken=broken,
             resting=tuple(jobs.resting(self.store, self.now())),
             agents=attempts.record(self.store, self.now() - 7 * DAY),
             notices=tuple(notices.latest(self.store, self.now() - DAY, 5)),
@@ -121,10 +124,7 @@ class ReportDesk(RouteDesk):
     def clear_cooldowns(self, request: ClearCooldowns) -> Done:
         """Let agents be used again."""
         with self.write():
-            if request.own:
-                jobs.mend(self.store, request.agent)
-            else:
-                jobs.warm(self.store, request.agent)
+            jobs.warm(self.store, request.agent)
             self.event("cooldowns_cleared", "", agent=request.agent)
         self.stir()
         return Done()

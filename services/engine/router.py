@@ -218,7 +218,7 @@ class Router(Dispatch):
             weight = self.weights().get(name, FULL)
             jobs.set_weight(self.store, name, limited(weight), now)
         elif reply.error in core.BROKEN_ROUTER:
-            jobs.cool(self.store, name, "", retry.UNTIL_CHECKED, reply.message)
+            self.mark_broken(name, f"{reply.error}: {reply.message}")
         elif reply.error is ErrorClass.MODEL_UNAVAILABLE and model:
             jobs.cool(self.store, name, model, now + retry.MODEL_SECONDS, reply.message)
 

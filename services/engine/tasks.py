@@ -27,8 +27,8 @@ from orch.messages import (
 )
 from orch.model import Profile, Status, Task
 from orch.service import answers
-from orch.store import approvals, attempts, takeovers, tasks
-from services.engine.attempts import Attempts
+from orch.store import approvals, attempts, reviews, takeovers, tasks
+from services.engine.reviews import Reviews
 
 TITLE_CHARACTERS = 20_000
 PAGE_BYTES = 900_000
@@ -36,7 +36,7 @@ FIRST = 1_000_000
 """The priority of a task that somebody wants to run now."""
 
 
-class TaskDesk(Attempts):
+class TaskDesk(Reviews):
     """Answers the requests about tasks."""
 
     @answers(AddTask)
@@ -100,12 +100,16 @@ class TaskDesk(Attempts):
     def get_task(self, request: GetTask) -> TaskDetail:
         """One task with its attempts and why it waits."""
         task = self.find(request.id, request.project)
+        merge = reviews.merge_of(self.store, task.key)
         running = attempts.open_of(self.store, task.key)
         return TaskDetail(
             task=task,
             attempts=tuple(attempts.of_task(self.store, task.key)),
             waiting_for=self.why_waiting(task),
             children=tuple(tasks.children(self.store, task.key)),
+            reviews=tuple(reviews.of_task(self.store, task.key, limit=3)),
+            merged=merge.made if merge is not None and merge.done else "",
+            merged_onto=merge.onto if merge is not None and merge.done else "",
             approvals=tuple(approvals.of_task(self.store, task.key, limit=20)),
             taken=takeovers.of_attempt(self.store, running.id) if running else None,
         )
@@ -220,7 +224,7 @@ class TaskDesk(Attempts):
 
     def _idle(self, request: ActOnTask) -> Task:
         task = self.find(request.id, request.project)
-        if task.status is Status.IN_PROGRESS:
+        if attempts.open_of(self.store, task.key) is not None:
             raise Refused(f"{task.key} is running", f"stop it first: `orch task kill {task.key}`")
         return task
 
@@ -233,6 +237,7 @@ class TaskDesk(Attempts):
         if fresh:
             past = attempts.of_task(self.store, task.key, limit=1)
             columns.update(attempts=0, route_attempts=0, fresh_after=past[-1].n if past else 0)
+            reviews.start_over(self.store, task.key)
         tasks.update(self.store, task.key, self.now(), **columns)
         self.event("task_changed", task.key, status="new", reason=how, by=by)
         self.tell_parent(task.parent)

@@ -108,6 +108,12 @@ class World:
         self.configure()
         return path
 
+    def agent(self, name: str, **more: Any) -> None:
+        """Configure one more agent that does as its task says."""
+        spec = {"protocol": "command", "command": [sys.executable, str(AGENT)], **more}
+        self.agents += f"  {name}: {json.dumps(spec)}\n"
+        self.configure()
+
     def configure(self, more: str | None = None, *, max_parallel: int = 0) -> None:
         """Write `config.yml`; `more` is YAML added at its end, and kept for later calls."""
         self.more = self.more if more is None else more

@@ -53,8 +53,12 @@ WRONG = [
     ),
     ("webhook: {port: 1}\n", "1: webhook: this version of orch does not have it yet"),
     (
-        "workflow: {auto_merge: true}\n",
-        "1: workflow.auto_merge: this version of orch does not have it yet",
+        "workflow: {auto_close: true}\n",
+        "1: workflow.auto_close: this version of orch does not have it yet",
+    ),
+    (
+        "workflow: {timeout_by_complexity: {hard: 1}}\n",
+        "1: workflow.timeout_by_complexity.hard: expected simple or medium or complex, got hard",
     ),
     (
         "model_map: {free: 5}\n",
