@@ -25,6 +25,9 @@ SHIPPED = "orch/"
 TEMPLATE_BYTES = 1 << 20
 """The largest template that is read."""
 
+PROMPT_CHARACTERS = 4 << 20
+"""The longest prompt; no model reads so much."""
+
 
 class Prompt(NamedTuple):
     """A rendered prompt: the system prompt, and the message ('' where it has none)."""
@@ -55,7 +58,7 @@ def render(
     setting = _setting(_loaded(folders, known), mark)
     given = {**values, "mark": mark, "message_begins": turn}
     try:
-        text = setting.get_template(f"{name}.md").render(given)
+        text = _bounded(setting.get_template(f"{name}.md").generate(given), name)
     except ConfigError:
         raise
     except TemplateError as error:
@@ -141,6 +144,21 @@ def _frames(trace: TracebackType | None) -> Iterator[tuple[str, int]]:
     while trace is not None:
         yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
         trace = trace.tb_next
+
+
+def _bounded(pieces: Iterator[str], name: str) -> str:
+    """What a template writes; raises `ConfigError` when that does not come to an end."""
+    kept: list[str] = []
+    size = 0
+    for piece in pieces:
+        kept.append(piece)
+        size += len(piece)
+        if size > PROMPT_CHARACTERS:
+            raise ConfigError(
+                f"{name}.md writes more than {PROMPT_CHARACTERS} characters",
+                "look for a loop in your own template",
+            )
+    return "".join(kept)
 
 
 def _tidy(text: str) -> str:
