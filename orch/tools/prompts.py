@@ -29,6 +29,13 @@ PROMPT_CHARACTERS = 4 << 20
 """The longest prompt; no model reads so much."""
 
 
+FAULTS = (
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    *(RecursionError, MemoryError),
+)
+"""What a template itself may raise, beside what Jinja raises for it."""
+
+
 class Prompt(NamedTuple):
     """A rendered prompt: the system prompt, and the message ('' where it has none)."""
 
@@ -63,7 +70,7 @@ def render(
         raise
     except TemplateError as error:
         raise _broken(error, known, name) from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except FAULTS as error:
         raise _broken(error, known, name) from None
     system, _, message = text.partition(turn)
     return Prompt(_tidy(system), _tidy(message))

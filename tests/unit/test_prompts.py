@@ -235,6 +235,8 @@ def test_one_block_of_the_shipped_template_can_be_replaced(tmp_path):
     ('{% include "../config.yml" %}', 1, "config.yml"),
     ('{% extends "orch/agent.md" %}{% block role %}\n{{ rolle }}{% endblock %}', 2, "'rolle'"),
     ("{{ range(10 ** 9) }}", 1, "too big"),
+    ('\n{% include "agent.md" %}', 2, "recursion"),
+    ("{{ 'x' * 10 ** 18 }}", 1, "MemoryError"),
 ])  # fmt: skip
 def test_a_broken_template_names_file_and_line(tmp_path, text, line, words):
     folders = own(tmp_path / "p", text)
