@@ -22,7 +22,6 @@ def test_of_many_commands_so_many_run_at_a_time_and_each_once(world: World) -> N
     world.up()
     write_jobs(world, *({"id": f"j{n}", "type": "bash", "command": command} for n in range(JOBS)))
     runs = {f"j{n}": fire(world, f"j{n}").run for n in range(JOBS)}
-
     world.until(
         lambda: ran.exists() and len(lines(ran)) >= MOST_AT_ONCE, "the most run", seconds=120
     )
