@@ -81,14 +81,16 @@ class DyingEngine(Engine):
 
         super().apart(task, mortal, then)
 
-    def _aside_for(self, run: Any, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
+    def _aside_for_run(
+        self, run: Any, work: Callable[[], Any], then: Callable[[Any], object]
+    ) -> None:
         def mortal() -> Any:
             moment(f"before the job's work in {run.state}")
             found = work()
             moment(f"after the job's work in {run.state}")
             return found
 
-        super()._aside_for(run, mortal, then)
+        super()._aside_for_run(run, mortal, then)
 
 
 def main() -> None:
