@@ -496,13 +496,14 @@ class Effects(Message, frozen=True):
 
 
 class TakeEffects(ToEngine[Effects], frozen=True):
-    """Lease what waits for `target`; unreported after `lease_seconds` it may be taken again. With
-    `fresh` the asker has only just started: what its predecessor had on lease is free at once."""
+    """Lease what waits for `target`; unreported after `lease_seconds` it may be taken again. A
+    target with one taker says which effects it is `holding`: any other that is on lease was its
+    predecessor's, or in a reply that was lost, and is free at once."""
 
     target: str
     lease_seconds: float = 30.0
     limit: int = 20
-    fresh: bool = False
+    holding: tuple[int, ...] | None = None
 
 
 class EffectDone(ToEngine[Done], frozen=True):

@@ -135,8 +135,8 @@ class ReportDesk(RouteDesk):
     def take_effects(self, request: TakeEffects) -> Effects:
         """Lease what waits for a target."""
         with self.write():
-            if request.fresh:
-                outbox.free(self.store, request.target)
+            if request.holding is not None:
+                outbox.free(self.store, request.target, request.holding)
             taken = outbox.take(
                 self.store, request.target, self.now(),
                 min(max(request.lease_seconds, 1.0), 3600.0), max(1, min(request.limit, 100)),
