@@ -11,6 +11,7 @@ from orch.agents.stream import TokensUsed
 from orch.core import retry
 from orch.model import ErrorClass, Status, Usage, Verdict
 from services.engine.budgets import from_state, fuller
+from services.engine.spending import differ
 
 NOON, NIGHT = 1000.0, 2000.0
 
@@ -106,3 +107,34 @@ def test_what_a_session_counted_completes_what_can_still_be_read_of_its_messages
 def test_a_state_that_holds_no_numbers_says_nothing():
     used = {"input": 7, "output": -3, "cache_read": "many", "usd": None}
     assert from_state(used) == Usage(input_tokens=7)
+
+
+@pytest.mark.parametrize(
+    "known, now, told",
+    [
+        (Limits(max_tokens=5), Limits(max_tokens=5), False),
+        (Limits(max_tokens=5), Limits(max_tokens=6), True),
+        (Limits(max_tokens=5, spent_tokens=1), Limits(max_tokens=5, spent_tokens=2), True),
+        # what others spend today counts from half of the limit on, in steps
+        (Limits(day_max_usd=10), Limits(day_max_usd=10, day_spent_usd=4.9), False),
+        (Limits(day_max_usd=10), Limits(day_max_usd=10, day_spent_usd=5.0), True),
+        (
+            Limits(day_max_usd=10, day_spent_usd=6),
+            Limits(day_max_usd=10, day_spent_usd=6.1),
+            False,
+        ),
+        (Limits(day_max_usd=10, day_spent_usd=6), Limits(day_max_usd=10, day_spent_usd=6.2), True),
+        # another day has begun
+        (Limits(day_max_usd=10, day_until=NOON), Limits(day_max_usd=10, day_until=NIGHT), True),
+    ],
+)
+def test_a_session_is_told_of_limits_that_changed_by_enough(known, now, told):
+    assert differ(written(known, (), ""), written(now, (), "")) is told
+
+
+def test_limits_that_come_or_go_are_told():
+    order = written(Limits(max_tokens=5), (), "")
+    assert differ({}, order)
+    assert differ(order, {})
+    assert not differ({}, {})
+    assert differ(order, written(Limits(max_tokens=5), (("x", Price(1, 1, 1, 1)),), ""))
