@@ -119,7 +119,7 @@ class Spending(CostDesk):
         if known is None:
             known = self._limits_told[attempt.session] = _at_launch(attempt)
         order = {} if limits.none else self.spending_order(attempt)
-        if not _differ(known, order):
+        if not differ(known, order):
             return
         self._limits_told[attempt.session] = order
         self.aside(
@@ -137,7 +137,7 @@ def _at_launch(attempt: Attempt) -> dict[str, Any]:
     return launch.budget if launch is not None else {}
 
 
-def _differ(known: dict[str, Any], order: dict[str, Any]) -> bool:
+def differ(known: dict[str, Any], order: dict[str, Any]) -> bool:
     """Whether limits differ by enough to be told. What the day's other attempts have spent moves
     all the time: it counts from half of the day's limit on, and in steps."""
     if bool(known) != bool(order):
