@@ -35,6 +35,7 @@ COMMANDS = {
     "job": Entry("orch.cli.job:job", WORK, "Tasks that repeat by the clock."),
     "tail": Entry("orch.cli.tail:tail", WATCH, "Follow every session and every event."),
     "stream": Entry("orch.cli.live:stream", WATCH, "Follow one task's session to its end."),
+    "dashboard": Entry("orch.cli.dashboard.command:dashboard", WATCH, "Everything on one screen."),
     "log": Entry("orch.cli.log:log", WATCH, "Read the services' logs."),
     "init": Entry("orch.cli.init:init", SETUP, "Make this folder a project of orch."),
     "project": Entry("orch.cli.project:project", SETUP, "Add, remove and list projects."),

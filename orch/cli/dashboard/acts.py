@@ -1,0 +1,83 @@
+"""What the dashboard's keys do: requests to the services, and programs that take the terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from orch.cli.dashboard.view import Wanted
+from orch.cli.task import person
+from orch.client import Client
+from orch.errors import Refused
+from orch.messages import (
+    ActOnTask,
+    GetTask,
+    KillTask,
+    RetryTask,
+    RunTask,
+    SendInput,
+    UnblockTask,
+)
+from orch.model import Attempt, Phase
+from orch.paths import Home
+
+ACT_SECONDS = 30.0
+"""How long an act may take: typing a long text, or asking an attempt's programs to stop."""
+
+REQUESTS: dict[str, tuple[type[ActOnTask], str]] = {
+    "retry": (RetryTask, "{} starts over"),
+    "run": (RunTask, "{} runs as soon as a slot is free"),
+    "unblock": (UnblockTask, "{} may run again"),
+    "kill": (KillTask, "{} is stopped"),
+}
+
+DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGPIPE)
+"""What the program must not inherit as ignored."""
+
+
+def do(client: Client, wanted: Wanted) -> str:
+    """Do it; returns what to tell. Raises the `OrchError` of the service."""
+    if wanted.act == "send":
+        session = running(client, wanted.task).session
+        delivered = client.ask(SendInput(session, wanted.text), ACT_SECONDS)
+        if delivered.state == "refused":
+            raise Refused(f"{session} refused it: {delivered.reason}")
+        why = f" ({delivered.reason})" if delivered.reason else ""
+        return f"{delivered.state}{why}: {wanted.text}"
+    request, told = REQUESTS[wanted.act]
+    client.ask(request(wanted.task, by=person()), ACT_SECONDS)
+    return told.format(wanted.task)
+
+
+def running(client: Client, task: str) -> Attempt:
+    """The attempt whose session runs; raises `Refused` when none does."""
+    detail = client.ask(GetTask(task), 2.0)
+    found = detail.attempts[-1] if detail.attempts else None
+    if found is None or found.phase is not Phase.RUNNING or found.launched_at is None:
+        raise Refused(f"no session of {task} runs: it is {detail.task.status}")
+    return found
+
+
+def attach_command(home: Home, session: str) -> list[str]:
+    """What enters a session."""
+    return ["tmux", "-u", "-S", os.fspath(home.tmux), "attach-session", "-t", f"={session}"]
+
+
+def watch_command(home: Home, task: str) -> list[str]:
+    """What streams a task's session until it ends or Ctrl-C."""
+    orch = [sys.executable, "-P", "-m", "orch", "--home", os.fspath(home.root)]
+    return [*orch, "task", "stream", task]
+
+
+def lend(argv: list[str]) -> int:
+    """Run a program on this terminal until it leaves; returns its exit code. Raises `Refused`."""
+    environment = {name: value for name, value in os.environ.items() if name != "TMUX"}
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the program
+    try:
+        pid = os.posix_spawnp(argv[0], argv, environment, setsigdef=DEFAULT_SIGNALS)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except OSError as error:
+        raise Refused(f"{argv[0]} cannot be started: {error.strerror}") from None
+    finally:
+        signal.signal(signal.SIGINT, ignored)
