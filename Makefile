@@ -4,6 +4,7 @@ PY = $(VENV)/bin/python
 READY = $(VENV)/.ready
 QUICK = tests/house tests/unit tests/store tests/process tests/e2e
 PYTEST = PYTHONPATH= $(PY) -m pytest
+WORKERS ?= 4
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -16,7 +17,7 @@ run: setup ## install what is missing, then run `orch demo`: a task from start t
 	@$(VENV)/bin/orch demo $(ARGS)
 
 test: setup ## the quick suite: house rules, unit, store, process and end-to-end tests
-	$(PYTEST) $(QUICK) $(ARGS)
+	$(PYTEST) $(QUICK) -n $(WORKERS) $(ARGS)
 
 faults: setup ## the long suite: kill -9, SIGSTOP, full disks, soak (prints its seed)
 	$(PYTEST) tests/faults --timeout 1800 -s $(ARGS)

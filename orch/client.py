@@ -127,7 +127,7 @@ class Client:
         pause, sent, at_once = self._first_try, False, AT_ONCE
         while (now := time.monotonic()) < deadline:
             until = min(deadline, now + pause)
-            if not self._send(connection, frame, until):
+            if not self._meet(connection, until) or not self._send(connection, frame, until):
                 self._check_running(service)
                 continue
             sent = True
@@ -141,6 +141,17 @@ class Client:
             pause *= 2
         state = "did not answer in time" if sent else "could not be reached in time"
         raise Unavailable(f"{service} {state}", "`orch status` shows how it is")
+
+    def _meet(self, connection: Connection, until: float) -> bool:
+        """Wait for the service's first greeting; False if none comes in time. Nothing is sent
+        before, so that every later greeting tells of a connection made anew."""
+        while not connection.met and (left := until - time.monotonic()) > 0:
+            connection.wait_at_most(_milliseconds(min(left, SLICE)))
+            try:
+                connection.met = connection.socket.recv_multipart()[0] == GREETING
+            except zmq.Again:
+                self._idle()
+        return connection.met
 
     def _send(self, connection: Connection, frame: bytes, until: float) -> bool:
         """Send at once, or as soon as there is a connection; False if there is none in time."""
@@ -169,7 +180,7 @@ class Client:
                 self._idle()
                 continue
             if frames[0] == GREETING:
-                if connection.greeted() and heed:
+                if heed:
                     raise Reconnected
                 continue
             answer = open_envelope(frames[0])
@@ -214,13 +225,8 @@ class Connection:
         configure(self.socket, queue=64)
         self.socket.setsockopt(zmq.IMMEDIATE, 1)
         self.socket.connect(f"ipc://{path}")
+        self.met = False
         self._wait = -1
-        self._greetings = 0
-
-    def greeted(self) -> bool:
-        """Count a greeting; whether it tells of another connection than the first."""
-        self._greetings += 1
-        return self._greetings > 1
 
     def wait_at_most(self, milliseconds: int) -> None:
         """How long a `recv` waits from now on."""
