@@ -8,7 +8,20 @@ import msgspec
 
 from orch import __version__
 from orch.errors import BY_NAME, Malformed, OrchError
-from orch.model import Attempt, Effect, Event, Job, Served, Session, Task, Usage
+from orch.model import (
+    Approval,
+    Attempt,
+    Effect,
+    Event,
+    Job,
+    Question,
+    Served,
+    Session,
+    Settled,
+    Takeover,
+    Task,
+    Usage,
+)
 
 MAX_BYTES = 1 << 20
 """The largest message, in bytes; larger bodies go by file."""
@@ -135,10 +148,12 @@ class AddTask(ToEngine[TaskAdded], frozen=True):
 
 
 class Tasks(Message, frozen=True):
-    """A page of tasks; `total` counts what matches."""
+    """A page of tasks; `total` counts what matches; `asks` says of tasks whose agent waits for an
+    answer what it asks."""
 
     tasks: tuple[Task, ...]
     total: int
+    asks: dict[str, str] = {}
 
 
 class ListTasks(ToEngine[Tasks], frozen=True):
@@ -154,12 +169,15 @@ class ListTasks(ToEngine[Tasks], frozen=True):
 
 
 class TaskDetail(Message, frozen=True):
-    """A task, its attempts oldest first, and why it is not running ('' when it is or is done)."""
+    """A task, its attempts oldest first, and why it is not running or not going on ('' when it is,
+    or is done). `approvals` are its latest questions, oldest first; `taken` who works in it."""
 
     task: Task
     attempts: tuple[Attempt, ...]
     waiting_for: str
     children: tuple[str, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    taken: Takeover | None = None
 
 
 class GetTask(ToEngine[TaskDetail], frozen=True):
@@ -221,6 +239,46 @@ class CloseTask(ActOnTask, frozen=True):
 
 class KillTask(ActOnTask, frozen=True):
     """Stop the running attempt; the task waits, blocked, for a person."""
+
+
+# ---- questions of agents, and people in their sessions -------------------------------------------
+
+
+class ReportQuestions(ToEngine[Done], frozen=True):
+    """What a session's agent asks now, and what was settled of late; safe to repeat."""
+
+    session: str
+    attempt: int
+    asked: tuple[Question, ...] = ()
+    settled: tuple[Settled, ...] = ()
+
+
+class Answered(Message, frozen=True):
+    """The question as it is answered now."""
+
+    approval: Approval
+
+
+class AnswerQuestion(ToEngine[Answered], frozen=True):
+    """Answer what a task's agent asks. `question` is its number or the agent's own id; '' means the
+    only one that waits. `reason` is told to the agent, or is the chosen option."""
+
+    id: str
+    allowed: bool
+    question: str = ""
+    reason: str = ""
+    project: str = ""
+    by: str = ""
+    key: str = ""
+
+
+class TakeSession(ActOnTask, frozen=True):
+    """A person works in the task's session: until it is released, or the attempt ends, nothing is
+    typed there but by that person."""
+
+
+class ReleaseSession(ActOnTask, frozen=True):
+    """Nobody works in the task's session any more: what was held is typed."""
 
 
 # ---- events log, sessions, meta --------------------------------------------------------------
@@ -327,11 +385,13 @@ class Effects(Message, frozen=True):
 
 
 class TakeEffects(ToEngine[Effects], frozen=True):
-    """Lease what waits for `target`; unreported after `lease_seconds` it may be taken again."""
+    """Lease what waits for `target`; unreported after `lease_seconds` it may be taken again. With
+    `fresh` the asker has only just started: what its predecessor had on lease is free at once."""
 
     target: str
     lease_seconds: float = 30.0
     limit: int = 20
+    fresh: bool = False
 
 
 class EffectDone(ToEngine[Done], frozen=True):
@@ -441,11 +501,23 @@ class Delivered(Message, frozen=True):
 
 
 class SendInput(ToCapture[Delivered], frozen=True):
-    """Type text into a session, once per `key`; `submit` presses Enter after it."""
+    """Type text into a session, once per `key`; `submit` presses Enter after it. In a session that
+    somebody has taken, another's text is held (`queued`) until it is released; `by` says whose."""
 
     session: str
     text: str
     submit: bool = True
+    by: str = ""
+    key: str = ""
+
+
+class AddInput(ToEngine[Delivered], frozen=True):
+    """Keep a text for a session that somebody has taken: typed, once per `key`, when it is free."""
+
+    session: str
+    text: str
+    submit: bool = True
+    by: str = ""
     key: str = ""
 
 

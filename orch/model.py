@@ -173,7 +173,8 @@ class Event(Value, frozen=True, kw_only=True):
 
 
 class Session(Value, frozen=True, kw_only=True):
-    """A session as the engine knows it. `folder` holds `terminal.log`; it ended if `ended`."""
+    """A session as the engine knows it. `folder` holds `terminal.log`; it ended if `ended`. `asks`
+    is what its agent waits to be told, `taken_by` who works in it ('' for nothing, nobody)."""
 
     session: str
     task: str
@@ -183,6 +184,71 @@ class Session(Value, frozen=True, kw_only=True):
     started_at: float
     ended: bool = False
     size: int = 0
+    asks: str = ""
+    taken_by: str = ""
+
+
+class ApprovalState(StrEnum):
+    """Where a question of an agent stands."""
+
+    ASKED = "asked"
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    EXPIRED = "expired"
+
+
+class Question(Value, frozen=True, kw_only=True):
+    """What an agent asks and waits for: whether it may use `tool` for `text`, or, with `options`,
+    which of them to take. `question` is the agent's own id of it."""
+
+    question: str
+    tool: str = ""
+    text: str = ""
+    options: tuple[str, ...] = ()
+
+
+class Settled(Value, frozen=True, kw_only=True):
+    """How a session saw a question end: `allowed` is None when the agent took it back; `key` is
+    that of the answer (`core.approval.key`), '' for one that was typed in the session."""
+
+    question: str
+    allowed: bool | None = None
+    by: str = ""
+    reason: str = ""
+    key: str = ""
+
+
+class Approval(Value, frozen=True, kw_only=True):
+    """A question of an agent with its answer, as recorded. `id` is its number, `n` the attempt's.
+
+    `delivered`: the agent has the answer; `problem`: why it will not get it. Times are seconds
+    since the epoch.
+    """
+
+    id: int
+    task: str
+    n: int
+    session: str
+    agent: str
+    question: str
+    tool: str
+    text: str
+    options: tuple[str, ...] = ()
+    asked_at: float = 0.0
+    state: ApprovalState = ApprovalState.ASKED
+    by: str = ""
+    reason: str = ""
+    answered_at: float | None = None
+    delivered: bool = False
+    problem: str = ""
+
+
+class Takeover(Value, frozen=True, kw_only=True):
+    """A person works in a session; until it is released nothing is typed there by itself."""
+
+    session: str
+    by: str
+    at: float
 
 
 class Effect(Value, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from typing import Protocol
 
 from msgspec import field
@@ -82,13 +83,15 @@ class Ended(Value, frozen=True, kw_only=True):
 class Recorded(Value, frozen=True, kw_only=True):
     """A run to be judged: its end, the end of its output as plain text (`strip_ansi`), and what
     the agent wrote to `ORCH_OUTPUT_FILE`. Of a structured run also its raw messages, a line each
-    (`events.jsonl`), and the end of its stderr."""
+    (`events.jsonl`), and the end of its stderr. `zone` is that of the machine: what a CLI says of
+    clock times is meant there."""
 
     result: Ended
     tail: str = ""
     output: str = ""
     events: tuple[bytes, ...] = ()
     stderr: str = ""
+    zone: tzinfo = UTC
 
 
 class Agent(Protocol):

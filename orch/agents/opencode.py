@@ -91,6 +91,7 @@ class Opencode:
             0 if lingered else ended.exit_code,
             None if lingered else ended.signal,
             now=ended.ended_at,
+            zone=recorded.zone,
             ended_by=ended.ended_by,
             message=ended.message,
         )

@@ -95,6 +95,12 @@ def typed(text: str) -> str:
     return "".join(f"{BOLD}» {line}{OFF}\n" for line in lines)
 
 
+def elsewhere(task: str) -> str:
+    """Where else than in the pane a question can be answered."""
+    approve, deny = f"orch task approve {task}", f"orch task deny {task} REASON"
+    return f"{DIM}  from elsewhere: {clean(approve)}, or {clean(deny)}{OFF}\n"
+
+
 def clean(text: str) -> str:
     """The agent's text without anything that acts on a terminal."""
     shown = text if len(text) <= LONG else f"{text[:LONG]}…"

@@ -6,7 +6,7 @@ from typing import Any
 
 from orch.cli.show import rfc3339
 from orch.messages import TaskDetail
-from orch.model import Attempt, Event, Session, Task, Usage
+from orch.model import Approval, Attempt, Event, Session, Takeover, Task, Usage
 
 
 def task(found: Task) -> dict[str, Any]:
@@ -46,7 +46,36 @@ def detail(found: TaskDetail) -> dict[str, Any]:
         "waiting_for": found.waiting_for,
         "children": found.children,
         "attempts": [attempt(one) for one in found.attempts],
+        "approvals": [approval(one) for one in found.approvals],
+        "taken": taken(found.taken),
     }
+
+
+def approval(found: Approval) -> dict[str, Any]:
+    """A question of an agent, with its answer."""
+    return {
+        "number": found.id,
+        "task": found.task,
+        "attempt": found.n,
+        "session": found.session,
+        "agent": found.agent,
+        "question": found.question,
+        "tool": found.tool,
+        "text": found.text,
+        "options": found.options,
+        "asked_at": rfc3339(found.asked_at),
+        "state": found.state,
+        "by": found.by,
+        "reason": found.reason,
+        "answered_at": rfc3339(found.answered_at),
+        "delivered": found.delivered,
+        "problem": found.problem,
+    }
+
+
+def taken(found: Takeover | None) -> dict[str, Any] | None:
+    """Who works in a session; null when nobody does."""
+    return {"by": found.by, "since": rfc3339(found.at)} if found else None
 
 
 def attempt(found: Attempt) -> dict[str, Any]:
@@ -91,6 +120,8 @@ def session(found: Session) -> dict[str, Any]:
         "agent": found.agent,
         "started_at": rfc3339(found.started_at),
         "bytes": found.size,
+        "asks": found.asks,
+        "taken_by": found.taken_by,
     }
 
 

@@ -12,7 +12,7 @@ from orch.cli import documents, show
 from orch.cli.app import App
 from orch.cli.lines import Characters, Piece
 from orch.cli.status import sessions_table
-from orch.cli.task import task_id
+from orch.cli.task import person, task_id
 from orch.errors import NotFound, Refused, Unavailable
 from orch.messages import GetScreen, GetTask, ListSessions, ReadOutput, SendInput, TaskDetail
 from orch.model import Attempt, Phase, Status
@@ -246,7 +246,8 @@ def send(app: App, id_: str, text: str, no_enter: bool) -> None:
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "replace").removesuffix("\n")
     session = _running(app, id_).session
-    delivered = app.ask(SendInput(session, text, submit=not no_enter), SEND_SECONDS)
+    request = SendInput(session, text, submit=not no_enter, by=person())
+    delivered = app.ask(request, SEND_SECONDS)
     if delivered.state == "refused":
         raise Refused(f"{session} refused it: {delivered.reason}", "`orch task screen` shows why")
     document = {"session": session, "state": delivered.state, "reason": delivered.reason}

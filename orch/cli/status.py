@@ -124,7 +124,7 @@ def _print_overview(overview: Overview) -> None:
 
 
 def sessions_table(sessions: tuple[Any, ...], now: float) -> None:
-    """Print sessions for people."""
+    """Print sessions for people, with what agents ask and who works there."""
     show.table(
         ["SESSION", "TASK", "ATTEMPT", "AGENT", "RUNS FOR", "OUTPUT"],
         [
@@ -139,3 +139,11 @@ def sessions_table(sessions: tuple[Any, ...], now: float) -> None:
             for s in sessions
         ],
     )
+    for s in sessions:
+        if s.asks:
+            hint = f"`orch task approve {s.task}`, or `orch task deny {s.task} REASON`"
+            asks = show.paint("asks:", "yellow")
+            show.line(f"{show.clean(s.task)} {asks} {show.clean(s.asks)} ({show.clean(hint)})")
+        if s.taken_by:
+            who = f"{s.taken_by} works in it (`orch task release {s.task}`)"
+            show.line(show.clean(f"{s.task} is taken: {who}"))

@@ -9,7 +9,7 @@ import time
 
 import click
 
-from orch.cli import complete, documents, show
+from orch.cli import complete, documents, happened, show
 from orch.cli.app import App
 from orch.errors import Malformed, Refused
 from orch.messages import (
@@ -132,14 +132,15 @@ def list_(
     )
     reply = app.ask(request)
     if app.json:
-        show.json([documents.task(task) for task in reply.tasks])
+        asks = reply.asks
+        show.json([documents.task(t) | {"asks": asks.get(t.key, "")} for t in reply.tasks])
         return
-    _table(reply.tasks, with_project=not app.project)
+    _table(reply.tasks, reply.asks, with_project=not app.project)
     if reply.total > len(reply.tasks):
         show.note(f"{len(reply.tasks)} of {reply.total} shown; --limit shows more")
 
 
-def _table(tasks: tuple[Task, ...], with_project: bool) -> None:
+def _table(tasks: tuple[Task, ...], asks: dict[str, str], with_project: bool) -> None:
     if not tasks:
         show.note("no tasks; `orch task add TITLE` makes one")
         return
@@ -148,6 +149,10 @@ def _table(tasks: tuple[Task, ...], with_project: bool) -> None:
     rows = [
         [t.key, str(t.status), t.agent or "-", show.ago(t.created_at, now), t.title] for t in tasks
     ]
+    if asks:
+        headers.append("WAITS FOR AN ANSWER")
+        for row, task in zip(rows, tasks, strict=True):
+            row.append(show.clean(asks.get(task.key, "")))
     if with_project:
         headers.insert(1, "PROJECT")
         for row, task in zip(rows, tasks, strict=True):
@@ -182,7 +187,7 @@ def get(app: App, id_: str) -> None:
 
 
 def _facts(found: TaskDetail) -> list[tuple[str, str]]:
-    task = found.task
+    task, taken = found.task, found.taken
     agent = " ".join(filter(None, (task.agent or task.wanted_agent, task.model, task.complexity)))
     return [
         ("id", task.key),
@@ -190,6 +195,7 @@ def _facts(found: TaskDetail) -> list[tuple[str, str]]:
         ("project", task.project),
         ("status", str(task.status)),
         ("waiting for", found.waiting_for),
+        ("taken by", f"{taken.by} since {show.moment(taken.at)}" if taken else ""),
         ("blocked", task.blocked_reason),
         ("agent", agent),
         ("routed by", task.route_reason),
@@ -341,6 +347,9 @@ def all_events(app: App, key: str) -> list[Event]:
 
 def told(event: Event) -> str:
     """What an event says beside its name, in one line: its move first, then the rest."""
+    sentence = happened.said(event)
+    if sentence:
+        return show.clean(sentence)
     data = dict(event.data)
     inner = data.pop("data", None)
     if isinstance(inner, dict):  # told by orchd: it has an id and a time of its own

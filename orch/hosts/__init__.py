@@ -34,21 +34,29 @@ class Host(Protocol):
     def read(self, folder: Place, offset: int, limit: int, name: str = LOG) -> bytes:
         """At most `limit` bytes of it from `offset`; b'' past its end."""
 
+    def stamp(self, folder: Place, name: str) -> int:
+        """Another number whenever that file of the attempt is written; 0 while there is none."""
+
     def state(self, folder: Place) -> State | None:
         """What a structured agent does now, with what it asks; None when nothing is known."""
 
     def finished(self, folder: Place) -> Result | None:
         """How the attempt ended; None while it has no `exit.txt`."""
 
-    def send(self, session: str, text: str, submit: bool, key: str) -> tuple[str, str]:
+    def send(
+        self, session: str, text: str, submit: bool, key: str, by: str = ""
+    ) -> tuple[str, str]:
         """Type text into the session, once per `key`; returns the state (submitted, queued or
         refused) and the reason."""
 
     def answer(
-        self, session: str, question: str, allowed: bool, reason: str, key: str
+        self, session: str, question: str, allowed: bool, reason: str, key: str, by: str = ""
     ) -> tuple[str, str]:
         """Settle what a structured agent asks (`question` '' for the oldest), once per `key`;
         returns the state (submitted or refused) and the reason."""
+
+    def take(self, session: str, by: str) -> bool:
+        """Tell the session who works in it ('' for nobody); false when nobody listens there."""
 
     def interrupt(self, session: str) -> bool:
         """Stop what the agent does now; false when nobody listens there."""

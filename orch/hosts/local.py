@@ -113,6 +113,15 @@ class Local:
         except OSError as error:
             raise Unknown(f"cannot read {folder}/{name}: {error.strerror}") from error
 
+    def stamp(self, folder: Place, name: str) -> int:
+        """See `Host.stamp`."""
+        try:
+            return os.stat(f"{folder}/{name}").st_mtime_ns  # noqa: PTH116 - asked each second
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise Unknown(f"cannot look at {folder}/{name}: {error.strerror}") from error
+
     def state(self, folder: Place) -> State | None:
         """See `Host.state`."""
         return read_state(folder)
@@ -121,22 +130,39 @@ class Local:
         """See `Host.finished`."""
         return read_result(folder)
 
-    def send(self, session: str, text: str, submit: bool = True, key: str = "") -> tuple[str, str]:
+    def send(
+        self, session: str, text: str, submit: bool = True, key: str = "", by: str = ""
+    ) -> tuple[str, str]:
         """See `Host.send`."""
-        return self._told(session, {"type": "input", "text": text, "submit": submit, "key": key})
+        request = {"type": "input", "text": text, "submit": submit, "key": key, "by": by}
+        return self._told(session, request)
 
     def answer(
-        self, session: str, question: str, allowed: bool, reason: str = "", key: str = ""
+        self,
+        session: str,
+        question: str,
+        allowed: bool,
+        reason: str = "",
+        key: str = "",
+        by: str = "",
     ) -> tuple[str, str]:
         """See `Host.answer`."""
         kind = "approve" if allowed else "deny"
-        request = {"type": kind, "question": question, "reason": reason, "key": key}
+        request = {"type": kind, "question": question, "reason": reason, "key": key, "by": by}
         return self._told(session, request)
+
+    def take(self, session: str, by: str) -> bool:
+        """See `Host.take`."""
+        return self._heard(session, {"type": "take", "by": by})
 
     def interrupt(self, session: str) -> bool:
         """See `Host.interrupt`."""
+        return self._heard(session, {"type": "interrupt"})
+
+    def _heard(self, session: str, request: dict[str, Any]) -> bool:
+        """Tell a session process something; false when nobody listens there."""
         try:
-            wire.ask(self.home.session_socket(session), {"type": "interrupt"}, OPENING_SECONDS)
+            wire.ask(self.home.session_socket(session), request, OPENING_SECONDS)
         except wire.Deaf:
             return False
         return True

@@ -1,10 +1,11 @@
 """The session's control socket: text, stop, interrupt, resize and status, by framed msgpack.
 
 A frame is a length (4 bytes, big-endian) and a msgpack map. Requests have a `type`:
-`input {text, submit, key}` is answered `{state, reason}`, once the truth is known; so are `approve`
-and `deny {question, reason, key}`, which settle what a structured agent asks (`question` '' is the
-oldest). `stop {reason}`, `interrupt`, `resize {columns, rows}` and `status` are answered with the
-session's status. What cannot be understood is answered `{error}` and the connection closed.
+`input {text, submit, by, key}` is answered `{state, reason}`, once the truth is known; so are
+`approve` and `deny {question, reason, by, key}`, which settle what a structured agent asks
+(`question` '' is the oldest). `take {by}` (somebody works in the session; '' nobody any more),
+`stop {reason}`, `interrupt`, `resize {columns, rows}` and `status` are answered with the session's
+status. What cannot be understood is answered `{error}` and the connection closed.
 """
 
 

@@ -80,12 +80,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """What a structured agent does now (`state.json`): `state` is one of `orch.agents.stream`,
-    `question` is what it waits to be told, `used` are its tokens so far (`stream.TokensUsed`)."""
+    `question` is what it waits to be told first and `questions` all of that, oldest first
+    (`stream.Asked`), `settled` the last that were (`structured_talk.Talk.now`), `used` its tokens
+    so far (`stream.TokensUsed`)."""
 
     state: str
     native_session: str = ""
     model: str = ""
     question: dict[str, Any] | None = None
+    questions: tuple[dict[str, Any], ...] = ()
+    settled: tuple[dict[str, Any], ...] = ()
     used: dict[str, Any] | None = None
 
 

@@ -50,6 +50,7 @@ class Session:
         self.record.resized(*self.size)
         self.started_at = time.time()
         self.control: Control | None = None
+        self.taken_by = ""
 
     def run(self) -> None:
         """Run the agent to its end and write down how it went."""
@@ -257,6 +258,8 @@ class Session:
             self.ending.begin("cancelled", str(request.get("reason") or "stopped")[:500], now)
         elif kind == "interrupt":
             self._interrupt()
+        elif kind == "take":
+            self._take(str(request.get("by") or "")[:200])
         elif kind == "resize":
             self._resize(_size(request))
         elif kind != "status":
@@ -265,6 +268,15 @@ class Session:
             answer({"error": f"unknown request {kind[:40]!r}"})
             return
         answer(self._status())
+
+    def _take(self, by: str) -> None:
+        """Somebody works in the session ('' for nobody): what others want typed waits."""
+        if by == self.taken_by:
+            return
+        self.taken_by = by
+        self.typist.hold(by)
+        if not self.terminal:  # a full-screen program would be written over
+            self._say(f"{by} has taken this session" if by else "the session is free again")
 
     def _input(
         self, request: dict[str, Any], answer: Callable[[dict[str, Any]], None], now: float
@@ -278,7 +290,9 @@ class Session:
         elif self.program.ended or self.ending.by:
             tell("refused", "the session is ending")
         else:
-            self.typist.offer(Entry(text, bool(request.get("submit", True)), tell), now)
+            own = bool(self.taken_by) and request.get("by") == self.taken_by
+            submit = bool(request.get("submit", True))
+            self.typist.offer(Entry(text, submit, tell, own=own), now)
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -287,6 +301,7 @@ class Session:
             "agent_pid": self.program.pid,
             "size": self.record.size,
             "ending": self.ending.by,
+            "taken_by": self.taken_by,
             "held": self.record.problem,
             "columns": self.size[0],
             "rows": self.size[1],

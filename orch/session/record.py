@@ -81,7 +81,7 @@ class Record:
         if asking:
             note = b"\x84" + note[1:] + b"\xa6asking\xc3"
         self.told = self.size
-        for path in (*self._nudges, *self._endings) if ended or asking else self._nudges:
+        for path in (*self._nudges, *self._endings) if ended else self._nudges:
             try:
                 self._bell.sendto(note, path)
             except OSError:

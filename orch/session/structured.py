@@ -14,7 +14,7 @@ from orch.session.loop import Session
 from orch.session.program import LaunchFailed
 from orch.session.structured_files import StateFile, Tape
 from orch.session.structured_program import Piped, start
-from orch.session.structured_talk import LINGER, Talk, now_of
+from orch.session.structured_talk import LINGER, Talk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ MOST_SHOWN = 20
 """Lines of what came on stderr at once that are shown."""
 MOST_REASON = 10_000
 """Characters of a reason that are told to the agent."""
+MOST_NAME = 200
+"""Characters of the name of who answers."""
 
 
 class StructuredSession(Session):
@@ -57,7 +59,7 @@ class StructuredSession(Session):
         return start(self.launch, *self.size)
 
     def _front(self) -> Talk:
-        self.talk = Talk(self.conversation, self._show, self.events.add)
+        self.talk = Talk(self.conversation, self._show, self.events.add, self.launch.task)
         self.talk.begin(self.prompt, time.monotonic())
         self._tell_state()
         return self.talk
@@ -113,7 +115,7 @@ class StructuredSession(Session):
 
     def _tell_state(self) -> None:
         self.native_session = self.conversation.session
-        if self.state.write(now_of(self.conversation)):
+        if self.state.write(self.talk.now()):
             self.record.tell(asking=bool(self.conversation.questions))
 
     def _keyboard(self) -> None:
@@ -156,14 +158,16 @@ class StructuredSession(Session):
             answer({"state": "refused", "reason": "the session is ending"})
             return True
         question, reason = str(request.get("question") or ""), str(request.get("reason") or "")
-        state, why = self.talk.decide(question, request["type"] == "approve", reason[:MOST_REASON])
+        by, key = str(request.get("by") or "")[:MOST_NAME], str(request.get("key") or "")
+        allowed = request["type"] == "approve"
+        state, why = self.talk.decide(question, allowed, reason[:MOST_REASON], by, key)
         self._tell_state()
         answer({"state": state, "reason": why})
         return True
 
     def _status(self) -> dict[str, Any]:
         held = self.record.problem or self.events.problem
-        return {**super()._status(), "held": held, **now_of(self.conversation)}
+        return {**super()._status(), "held": held, **self.talk.now()}
 
     # ---- the end -----------------------------------------------------------------------------
 

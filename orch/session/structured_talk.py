@@ -23,18 +23,30 @@ MOST_LINE = 64 << 20
 """Bytes of one message; a longer one is kept in the record, but not understood."""
 LINGER = 5.0
 """Seconds for which an agent may take up what it has not read, or leave, after its last message."""
+MOST_SETTLED = 50
+"""Settled questions that are remembered, for who looks only now and then."""
+MOST_REASON = 300
+"""Characters of a reason in that memory."""
 YES, NO = {"y", "yes", "allow", "ok"}, {"n", "no", "deny"}
 
 
 class Talk:
     """One conversation. `show` is given text for the pane, `note` what is to be kept: each message
     of the agent as it is, and each that it was sent as `{"orch_sent": …}`. `closing` is true once
-    nothing more will be said: when `out` is written, the agent's input may end."""
+    nothing more will be said: when `out` is written, the agent's input may end. `task` is where
+    people elsewhere answer what the agent asks ('' for nowhere)."""
 
     def __init__(
-        self, talk: Conversation, show: Callable[[str], None], note: Callable[[bytes], None]
+        self,
+        talk: Conversation,
+        show: Callable[[str], None],
+        note: Callable[[bytes], None],
+        task: str = "",
     ) -> None:
         self.talk = talk
+        self.settled: list[dict[str, object]] = []
+        self._open: set[str] = set()
+        self._task = task
         self.out = bytearray()
         self.closing = False
         self._show = show
@@ -66,6 +78,9 @@ class Talk:
         self._show(render.typed(entry.text))
         self._say(self.talk.steer(entry.text, sent))
 
+    def hold(self, by: str) -> None:
+        """Somebody has taken the session, or left it: here nothing waits to be typed."""
+
     def interrupt(self) -> None:
         """Stop what the agent does; it then waits for a text. Once more, and it leaves."""
         if self.talk.state in (stream.WORKING, stream.ASKING):
@@ -74,15 +89,26 @@ class Talk:
         elif self.talk.state == stream.WAITING:
             self._close()
 
-    def decide(self, question: str, allowed: bool, reason: str) -> tuple[str, str]:
-        """Settle a question ('' for the oldest); returns the state and the reason."""
+    def decide(
+        self, question: str, allowed: bool, reason: str, by: str = "", key: str = ""
+    ) -> tuple[str, str]:
+        """Settle a question ('' for the oldest); returns the state and the reason. `by` and `key`
+        are kept with it: nobody and none for what was typed here."""
         asked = self.question if not question else self.talk.questions.get(question)
         if asked is None:
             known = "the agent does not ask that any more" if question else "the agent asks nothing"
             return REFUSED, known
         self._say(self.talk.answer(asked.question, allowed, reason))
-        self._print(stream.Answered(asked.question, allowed, reason))
+        self._print(stream.Answered(asked.question, allowed, ": ".join(filter(None, (by, reason)))))
+        self._settle(asked.question, allowed, by, reason, key)
         return SUBMITTED, ""
+
+    def now(self) -> dict[str, object]:
+        """What the agent does now, as `state.json` tells it (`orch.session.launch.State`)."""
+        for question in self._open - self.talk.questions.keys():
+            self._settle(question, None, "", "the agent does not ask it any more", "")
+        self._open = set(self.talk.questions)
+        return {**now_of(self.talk), "settled": self.settled}
 
     def typed(self, keys: bytes, now: float) -> None:
         """Somebody typed in the pane: each line is a text, or the answer to what is asked."""
@@ -204,6 +230,8 @@ class Talk:
         text = render.render(step, self._before)
         if isinstance(step, stream.Finished | stream.Failed) and self.talk.used:
             text += render.account(self.talk.used)
+        if isinstance(step, stream.Asked) and self._task:
+            text += render.elsewhere(self._task)
         if text:
             self._before = step
             self._show(text)
@@ -215,6 +243,13 @@ class Talk:
             self._note(b'{"orch_sent": ' + line + b"}\n")
         self.out += data
 
+    def _settle(self, question: str, allowed: bool | None, by: str, reason: str, key: str) -> None:
+        """Remember how a question ended; `allowed` None: the agent took it back."""
+        self._open.discard(question)
+        known = {"by": by, "reason": render.cut(reason, MOST_REASON), "key": key}
+        self.settled.append({"question": question, "allowed": allowed, **known})
+        del self.settled[:-MOST_SETTLED]
+
     def _close(self) -> None:
         self._say(self.talk.closing())
         self.closing = True
@@ -225,13 +260,14 @@ class Talk:
 
 
 def now_of(talk: Conversation) -> dict[str, object]:
-    """What the agent does now, as `state.json` tells it (`orch.session.launch.State`)."""
-    asked = next(iter(talk.questions.values()), None)
+    """What a conversation can tell of what the agent does now."""
+    asked = [one._asdict() for one in talk.questions.values()]
     return {
         "state": talk.state,
         "native_session": talk.session,
         "model": talk.model,
-        "question": asked._asdict() if asked else None,
+        "question": asked[0] if asked else None,
+        "questions": asked,
         "used": talk.used._asdict() if talk.used else None,
     }
 

@@ -36,11 +36,15 @@ def clean(text: str) -> str:
 
 
 class Entry:
-    """A text on its way in; `answer(state, reason)` is called once."""
+    """A text on its way in; `answer(state, reason)` is called once. It is the `own` of whoever has
+    taken the session, or another's."""
 
-    def __init__(self, text: str, submit: bool, answer: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, text: str, submit: bool, answer: Callable[[str, str], None], *, own: bool = False
+    ) -> None:
         self.text = clean(text)
         self.submit = submit
+        self.own = own
         self._answer = answer
         self._answered = False
 
@@ -86,6 +90,9 @@ class Lines:
         """Somebody typed in the pane: their line goes in, after what waits."""
         self.out += keys
 
+    def hold(self, by: str) -> None:
+        """Somebody has taken the session, or left it: here nothing waits to be typed."""
+
     def step(self, now: float) -> float | None:
         """Answer what can be answered; returns when to look again."""
         while self._sent and self._sent[0][0] <= self._written:
@@ -119,6 +126,7 @@ class Typist:
         self._enters = 0
         self._tail = b""
         self._person = 0.0
+        self._held = ""
 
     def offer(self, entry: Entry, now: float) -> None:
         """Take a text; it is typed when those before it are done."""
@@ -127,6 +135,12 @@ class Typist:
         else:
             self._queue.append(entry)
             self.step(now)
+            self._tell_held()
+
+    def hold(self, by: str) -> None:
+        """Somebody has taken the session ('' for nobody any more): others' texts wait."""
+        self._held = by
+        self._tell_held()
 
     def wrote(self, count: int) -> None:
         """So many bytes of `out` went into the terminal."""
@@ -180,10 +194,16 @@ class Typist:
             return self._wait_draft(self._entry, now)
         return self._wait_reaction(self._entry, now)
 
+    def _tell_held(self) -> None:
+        for entry in self._queue if self._held else ():
+            if not entry.own:
+                entry.tell(QUEUED, f"{self._held} has taken the session")
+
     def _begin(self, now: float) -> bool:
-        if not self._queue:
+        entry = next((one for one in self._queue if one.own or not self._held), None)
+        if entry is None:
             return False
-        entry = self._queue.popleft()
+        self._queue.remove(entry)
         problem = self._objection(entry.text)
         if self._person and now - self._person < PERSON:
             problem = "somebody is typing in this session"

@@ -19,12 +19,22 @@ def queue(
     )
 
 
+def free(store: Store, target: str) -> None:
+    """End the leases of `target`: whoever had them is gone."""
+    store.execute(
+        "UPDATE effects SET not_before = 0 WHERE target = ? AND state = 'leased'", (target,)
+    )
+
+
 def take(store: Store, target: str, now: float, lease_seconds: float, limit: int) -> list[Effect]:
-    """Lease what is due for `target`: its fence grows, and it stays hidden for the lease."""
+    """Lease what is due for `target`: its fence grows, and it stays hidden for the lease. Texts for
+    a session that somebody has taken wait."""
     rows = store.rows(
         "UPDATE effects SET state = 'leased', fence = fence + 1, tries = tries + 1,"
         " not_before = :until WHERE id IN (SELECT id FROM effects WHERE target = :target"
-        " AND state IN ('waiting', 'leased') AND not_before <= :now ORDER BY id LIMIT :limit)"
+        " AND state IN ('waiting', 'leased') AND not_before <= :now"
+        " AND NOT (kind = 'send' AND EXISTS (SELECT 1 FROM takeovers"
+        " WHERE session = json_extract(payload, '$.session'))) ORDER BY id LIMIT :limit)"
         " RETURNING id, target, kind, key, payload, fence, tries, state, result, error",
         {"until": now + lease_seconds, "target": target, "now": now, "limit": limit},
     )
@@ -34,10 +44,17 @@ def take(store: Store, target: str, now: float, lease_seconds: float, limit: int
     return [Effect(**row) for row in sorted(rows, key=lambda row: int(row["id"]))]
 
 
+def named(store: Store, effect: int) -> tuple[str, str, str]:
+    """An effect's key, kind and task; empty when there is none."""
+    row = store.one("SELECT key, kind, task FROM effects WHERE id = ?", (effect,))
+    return (str(row[0]), str(row[1]), str(row[2])) if row else ("", "", "")
+
+
 def finish(store: Store, effect: int, fence: int, result: dict[str, Any]) -> bool:
     """Record success; False when the lease is no longer the asker's."""
     store.execute(
-        "UPDATE effects SET state = 'done', result = ?, error = '' WHERE id = ? AND fence = ?",
+        "UPDATE effects SET state = 'done', result = ?, error = '' WHERE id = ? AND fence = ?"
+        " AND state <> 'done'",
         (packed(result), effect, fence),
     )
     return store.db.changes() == 1

@@ -66,10 +66,14 @@ class Logs:
                 self._follow(session)
         for key, followed in list(self._open.items()):
             now = told.get(key)
+            followed.session = now or followed.session
             if now is None or now.ended:
-                followed.session = now or followed.session
                 self._end(followed)
         self._began = True
+
+    def live(self) -> list[Session]:
+        """The sessions that are followed."""
+        return [followed.session for followed in self._open.values()]
 
     def nudged(self, name: str) -> bool:
         """Something was written to this session's log; False when nobody knows the session."""

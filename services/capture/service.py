@@ -13,10 +13,11 @@ import msgspec
 
 from orch.client import Client
 from orch.core.output import SHORTEST, Pace, cut
-from orch.errors import Malformed, NotFound, OrchError, Unknown
+from orch.errors import Malformed, NotFound, OrchError, Unavailable, Unknown
 from orch.hosts.local import Local
 from orch.marks import answers, every, on
 from orch.messages import (
+    AddInput,
     Delivered,
     EffectDone,
     EffectFailed,
@@ -27,6 +28,7 @@ from orch.messages import (
     Message,
     Output,
     ReadOutput,
+    ReportQuestions,
     Request,
     Screen,
     SendInput,
@@ -36,8 +38,10 @@ from orch.messages import (
 )
 from orch.model import Effect, Session
 from orch.service import Later, Service
-from services.capture.hands import Outcome, deliver
+from services.capture.hands import deliver
 from services.capture.logs import Logs
+from services.capture.orders import Orders
+from services.capture.questions import Questions
 
 R = TypeVar("R", bound=Message)
 T = TypeVar("T")
@@ -67,6 +71,7 @@ class Nudge(msgspec.Struct):
     session: str
     size: int = 0
     ended: bool = False
+    asking: bool = False
 
 
 class Engine:
@@ -97,7 +102,11 @@ class Capture(Service):
         """Nothing is followed until the engine has said what there is."""
         self.host = Local(self.home)
         self.logs = Logs(self.host, self.publish)
+        self.questions = Questions(self.host)
+        self._lately: list[Session] = []
+        self._fresh = True
         self.engine = Engine(Client(self.home))
+        self.orders = Orders(self.host, lambda name: self._locate(SendInput(name, "")))
         self._nudges = msgspec.msgpack.Decoder(Nudge)
         self._pace = Pace()
         self._flushing = self.alarm(self.flush)
@@ -123,6 +132,7 @@ class Capture(Service):
                 continue
             if not self.logs.nudged(nudge.session):
                 self._curious.no_later_than(self._asked_at + STRANGER)
+            self._notice(nudge)
         if self.logs.waiting() and not self._pace.wait(self.clock()):
             self.flush()
         else:
@@ -143,6 +153,8 @@ class Capture(Service):
         """Find what lost nudges left."""
         self.logs.look()
         self._plan()
+        self.questions.look_at_all([*self.logs.live(), *self._lately])
+        self.report()
 
     def flush(self) -> None:
         """Publish what is new."""
@@ -178,6 +190,26 @@ class Capture(Service):
 
         return self._later(work)
 
+    # ---- questions ---------------------------------------------------------------------------
+
+    def _notice(self, nudge: Nudge) -> None:
+        """A session whose agent asks, or asked a moment ago, says that something happened."""
+        session = self.logs.find(nudge.session)
+        if session is not None and (nudge.asking or self.questions.asks(session)):
+            self.questions.look(session)
+            self.report()
+
+    def report(self) -> None:
+        """Tell the engine what it does not know yet; the timer tells it again until it does."""
+        waiting = self.questions.waiting()
+        if waiting:
+            self._alone("questions", lambda: self._tell(waiting), self.questions.told, self.report)
+
+    def _tell(self, reports: list[ReportQuestions]) -> list[ReportQuestions]:
+        for one in reports:
+            self.engine.ask(one)
+        return reports
+
     # ---- input -------------------------------------------------------------------------------
 
     @answers(SendInput)
@@ -188,47 +220,57 @@ class Capture(Service):
         known = self.logs.find(request.session)
 
         def work() -> Delivered:
-            session = known or self._locate(request)
-            done = deliver(self.host, session, request.text, request.submit, request.key)
-            return done.delivered
+            session = self._as_it_is(request, known)
+            if session.taken_by and session.taken_by != request.by:
+                return self.engine.ask(
+                    AddInput(request.session, request.text, request.submit, request.by, request.key)
+                )
+            return deliver(self.host, session, request).delivered
 
         return self._later(work)
+
+    def _as_it_is(self, request: SendInput, known: Session | None) -> Session:
+        """The session as the engine has it now; as we know it while the engine is away."""
+        try:
+            return self._locate(request)
+        except Unavailable:
+            if known is None:
+                raise
+            return known
 
     @on(EffectQueued)
     @every(seconds=3)
     def take_effects(self, event: EffectQueued | None = None) -> None:
         """Take the texts that the engine wants typed."""
         if event is None or event.target == self.name:
-            request = TakeEffects(self.name, lease_seconds=60.0)
-            ask = partial(self.engine.ask, request)
-            self._alone("effects", ask, self._do_effects, self.take_effects)
+            self._alone("effects", self._take, self._do_effects, self.take_effects)
+
+    def _take(self) -> Effects:
+        """In a thread: our first question frees what a predecessor had on lease."""
+        taken = self.engine.ask(TakeEffects(self.name, lease_seconds=60.0, fresh=self._fresh))
+        self._fresh = False
+        return taken
 
     def _do_effects(self, taken: Effects) -> None:
         for effect in taken.effects:
             self.aside(partial(self._do_effect, effect), failed=self._missed)
 
     def _do_effect(self, effect: Effect) -> None:
-        """In a thread: do one effect and report it."""
+        """In a thread: do one effect and report it. An answer is tried for as long as the agent
+        may wait for it."""
         report: EffectDone | EffectFailed
         try:
-            told, sure = self._typed(effect)
+            told, sure = self.orders.do(effect)
             state, reason = told.state, told.reason
         except (NotFound, Malformed) as error:
             state, reason, sure = "refused", error.message, True
         if state == "refused":
-            again = None if sure or effect.tries >= MOST_TRIES else self.now() + RETRY
+            last = sure or (effect.tries >= MOST_TRIES and effect.kind != "answer")
+            again = None if last else self.now() + RETRY
             report = EffectFailed(effect.id, effect.fence, reason, again)
         else:
             report = EffectDone(effect.id, effect.fence, {"state": state, "reason": reason})
         self.engine.ask(report)
-
-    def _typed(self, effect: Effect) -> Outcome:
-        name, text = effect.payload.get("session"), effect.payload.get("text")
-        if effect.kind != "send" or not isinstance(name, str) or not isinstance(text, str):
-            raise Malformed(f"capture cannot do {effect.kind!r} with {sorted(effect.payload)}")
-        session = self._locate(SendInput(name, text))
-        submit = bool(effect.payload.get("submit", True))
-        return deliver(self.host, session, text, submit, effect.key)
 
     # ---- in threads --------------------------------------------------------------------------
 
@@ -262,6 +304,7 @@ class Capture(Service):
 
     def _learn(self, told: Sessions) -> None:
         self.logs.learn(told.sessions)
+        self._lately = [one for one in told.sessions if one.ended]
         self._plan()
 
     def _plan(self) -> None:

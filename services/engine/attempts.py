@@ -16,7 +16,8 @@ from orch.service import every
 from orch.session.launch import Result
 from orch.store import attempts, tasks
 from services.engine import work
-from services.engine.endings import Endings, ours
+from services.engine.endings import ours
+from services.engine.takeovers import Takeovers
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ DELIVERY_TRIES = 5
 DAY = 86400.0
 
 
-class Attempts(Endings):
+class Attempts(Takeovers):
     """Drives every open attempt: prepare → running → collect → deliver → ended."""
 
     def setup(self) -> None:
@@ -207,6 +208,7 @@ class Attempts(Endings):
         try:
             with self.write():
                 attempts.update(self.store, attempt.id, phase=Phase.COLLECT)
+                self.leave_session(attempt)
         except Unknown:
             self._put_off(attempt.id)
             return

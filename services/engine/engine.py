@@ -6,7 +6,8 @@ from services.engine.garbage import GarbageDesk
 
 
 class Engine(GarbageDesk):
-    """Decides what happens to tasks: ledger ← dispatch ← endings ← attempts ← the desks.
+    """Decides what happens to tasks: ledger ← dispatch ← endings ← approvals ←
+    takeovers ← attempts ← the desks.
 
     Each class on the way adds one concern; only `Ledger.write` changes the database.
     """

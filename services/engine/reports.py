@@ -25,7 +25,7 @@ from orch.messages import (
 )
 from orch.model import Attempt, Event, Phase, Session
 from orch.service import answers, every
-from orch.store import attempts, events, jobs, outbox, tasks
+from orch.store import attempts, events, jobs, outbox, takeovers, tasks
 from services.engine.attempts import DAY
 from services.engine.tasks import TaskDesk
 
@@ -59,9 +59,14 @@ class ReportDesk(TaskDesk):
     def list_sessions(self, request: ListSessions) -> Sessions:
         """Open sessions, and ended ones when asked for."""
         found = attempts.sessions(self.store, request.task, request.ended_since, request.session)
-        return Sessions(tuple(self._session(one) for one in found if one.launched_at))
+        return Sessions(self._sessions([one for one in found if one.launched_at]))
 
-    def _session(self, attempt: Attempt) -> Session:
+    def _sessions(self, found: list[Attempt]) -> tuple[Session, ...]:
+        asks = self.asks()
+        taken = {name: one.by for name, one in takeovers.all_of_them(self.store).items()}
+        return tuple(self._session(one, asks, taken) for one in found)
+
+    def _session(self, attempt: Attempt, asks: dict[str, str], taken: dict[str, str]) -> Session:
         try:
             size = self.host.size(Path(attempt.folder))
         except OrchError:
@@ -70,6 +75,8 @@ class ReportDesk(TaskDesk):
             session=attempt.session, task=attempt.task, attempt=attempt.n, agent=attempt.agent,
             folder=attempt.folder, started_at=attempt.launched_at or attempt.started_at,
             ended=attempt.phase in (Phase.COLLECT, Phase.DELIVER, Phase.ENDED), size=size,
+            asks=asks.get(attempt.task, "") if attempt.phase is Phase.RUNNING else "",
+            taken_by=taken.get(attempt.session, ""),
         )  # fmt: skip
 
     @answers(GetOverview)
@@ -84,7 +91,7 @@ class ReportDesk(TaskDesk):
             slots_used=self.load().total,
             slots_max=self.loaded.config.engine.max_parallel,
             counts=tasks.counts(self.store),
-            sessions=tuple(self._session(one) for one in open_now[:500]),
+            sessions=self._sessions(open_now[:500]),
             problems=tuple(text for text in problems if text),
             cooldowns={agent: until for agent, (until, _) in cooling.items()},
             agents=attempts.record(self.store, self.now() - 7 * DAY),
@@ -126,6 +133,8 @@ class ReportDesk(TaskDesk):
     def take_effects(self, request: TakeEffects) -> Effects:
         """Lease what waits for a target."""
         with self.write():
+            if request.fresh:
+                outbox.free(self.store, request.target)
             taken = outbox.take(
                 self.store, request.target, self.now(),
                 min(max(request.lease_seconds, 1.0), 3600.0), max(1, min(request.limit, 100)),
@@ -136,14 +145,19 @@ class ReportDesk(TaskDesk):
     def effect_done(self, request: EffectDone) -> Done:
         """Record that an effect happened; a stale lease changes nothing."""
         with self.write():
-            outbox.finish(self.store, request.id, request.fence, request.result)
+            if outbox.finish(self.store, request.id, request.fence, request.result):
+                self.effect_settled(request.id)
         return Done()
 
     @answers(EffectFailed)
     def effect_failed(self, request: EffectFailed) -> Done:
         """Record that an effect failed; a stale lease changes nothing."""
         with self.write():
-            outbox.fail(self.store, request.id, request.fence, request.message, request.retry_at)
+            known = outbox.fail(
+                self.store, request.id, request.fence, request.message, request.retry_at
+            )
+            if known and request.retry_at is None:
+                self.effect_settled(request.id, request.message)
         return Done()
 
     # ---- supervision and age -----------------------------------------------------------------

@@ -28,7 +28,7 @@ from orch.messages import (
 )
 from orch.model import Status, Task
 from orch.service import answers
-from orch.store import attempts, tasks
+from orch.store import approvals, attempts, takeovers, tasks
 from services.engine.attempts import Attempts
 
 TITLE_CHARACTERS = 20_000
@@ -92,17 +92,22 @@ class TaskDesk(Attempts):
             author=request.author, parent=request.parent,
             limit=max(1, min(request.limit, 1000)),
         )  # fmt: skip
-        return Tasks(_fitting(found), total)
+        asks = self.asks()
+        asked = {task.key: asks[task.key] for task in found if task.key in asks}
+        return Tasks(_fitting(found), total, asked)
 
     @answers(GetTask)
     def get_task(self, request: GetTask) -> TaskDetail:
         """One task with its attempts and why it waits."""
         task = self.find(request.id, request.project)
+        running = attempts.open_of(self.store, task.key)
         return TaskDetail(
             task=task,
             attempts=tuple(attempts.of_task(self.store, task.key)),
             waiting_for=self.why_waiting(task),
             children=tuple(tasks.children(self.store, task.key)),
+            approvals=tuple(approvals.of_task(self.store, task.key, limit=20)),
+            taken=takeovers.of_attempt(self.store, running.id) if running else None,
         )
 
     @answers(CountTasks)

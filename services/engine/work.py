@@ -18,6 +18,7 @@ from orch.model import Attempt, Task, Verdict
 from orch.paths import Home, data
 from orch.session.launch import EVENTS, STDERR, Launch, Result, prepare
 from orch.tools import git
+from orch.tools.zone import machine_zone
 
 TAIL_BYTES = 256 * 1024
 """How much of the end of `terminal.log` and `stderr.txt` is read for the answer."""
@@ -133,6 +134,7 @@ def collect(order: Order) -> tuple[Verdict, Result | None]:
         output=ended.answer_text,
         events=tuple(_end(order, EVENTS, EVENTS_BYTES).splitlines()),
         stderr=_end(order, STDERR, TAIL_BYTES).decode(errors="replace"),
+        zone=machine_zone(),
     )
     return agents.verdict(protocol, recorded), result
 

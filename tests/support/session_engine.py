@@ -22,6 +22,8 @@ from orch.client import Client
 from orch.errors import OrchError, Refused
 from orch.marks import answers
 from orch.messages import (
+    AddInput,
+    Delivered,
     Done,
     EffectDone,
     EffectFailed,
@@ -34,6 +36,7 @@ from orch.messages import (
     ListJobs,
     ListSessions,
     Ping,
+    ReportQuestions,
     SessionChanged,
     Sessions,
     TakeEffects,
@@ -53,6 +56,8 @@ class World:
         self.lists = 0
         self.effects: list[Effect] = []
         self.reports: list[EffectDone | EffectFailed] = []
+        self.questions: list[ReportQuestions] = []
+        self.held: list[AddInput] = []
         self.events: list[Event] = []
         self.jobs: list[Job] = []
         self.fired: dict[tuple[str, str, float], str] = {}
@@ -103,6 +108,18 @@ class SessionEngine(Service):
         """Keep the report."""
         self.world.reports.append(request)
         return Done()
+
+    @answers(ReportQuestions)
+    def report_questions(self, request: ReportQuestions) -> Done:
+        """Keep what is asked."""
+        self.world.questions.append(request)
+        return Done()
+
+    @answers(AddInput)
+    def add_input(self, request: AddInput) -> Delivered:
+        """Keep a text for a session that is taken."""
+        self.world.held.append(request)
+        return Delivered("queued", "taken")
 
     @answers(ListJobs)
     def list_jobs(self, _request: ListJobs) -> Jobs:
