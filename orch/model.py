@@ -131,6 +131,16 @@ class Attempt(Value, frozen=True, kw_only=True):
     usage: Usage = Usage()
 
 
+class Profile(Value, frozen=True, kw_only=True):
+    """Who should work on a task, as the router wrote it: a role in a sentence, names of skills and
+    of programs, and limits that the task itself sets."""
+
+    role: str = ""
+    skills: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+
+
 class Task(Value, frozen=True, kw_only=True):
     """A task as stored. `key` is `int-5` or `owner/repo#42`; times are seconds since the epoch."""
 
@@ -147,6 +157,8 @@ class Task(Value, frozen=True, kw_only=True):
     model: str = ""
     complexity: str = ""
     route_reason: str = ""
+    route_warnings: tuple[str, ...] = ()
+    profile: Profile = Profile()
     parent: str = ""
     after: tuple[str, ...] = ()
     attempts: int = 0

@@ -94,6 +94,7 @@ class Workflow(Section, frozen=True, kw_only=True):
     timeout_seconds: Seconds = 1800
     timeout_by_complexity: dict[Tier, Seconds] = {}
     required_tools: tuple[str, ...] = ()
+    required_skills: tuple[str, ...] = ()
     permissions: Permissions = Permissions()
 
 
@@ -227,7 +228,6 @@ LATER = frozenset(
         "workflow.auto_create_followup_on_changes",
         "workflow.auto_close_task_on_approval",
         "workflow.allowed_authors",
-        "workflow.required_skills",
         "router.agent",
         "router.model",
         "router.timeout_seconds",

@@ -27,6 +27,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """How often in a row, before this attempt, it ended in the same class."""
     parked: int = 0
     """How often in a row, before this attempt, orch itself was at fault."""
+    launched: bool = True
+    """Whether its agent was started; an attempt that was not is never charged."""
 
 
 class Consequence(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +56,7 @@ def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float)
         pause = min(300.0, float(2**history.parked)) if history.parked else 0.0
         return Consequence(status=Status.ROUTED, reason=text, counted=False, not_before=now + pause)
     if error in PERSON:
-        return Consequence(status=Status.NEEDS_REVIEW, reason=text)
+        return Consequence(status=Status.NEEDS_REVIEW, reason=text, counted=history.launched)
     if error in LIMITS:
         until = verdict.retry_at or now + LIMIT_SECONDS
         return Consequence(

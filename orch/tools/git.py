@@ -134,6 +134,12 @@ def files_changed(folder: Path, base: str, name: str = "HEAD") -> tuple[str, ...
     return tuple(os.fsdecode(part) for part in out.split(b"\0") if part)
 
 
+def files_known(folder: Path) -> tuple[str, ...]:
+    """The files of a worktree that are tracked."""
+    out = _git(folder, "ls-files", "-z", "--cached").out
+    return tuple(os.fsdecode(part) for part in out.split(b"\0") if part)
+
+
 def diff(folder: Path, base: str, name: str, *, colour: bool = False) -> str:
     """What `name` changed since `base`, as a patch with a summary of files before it."""
     shade = "--color=always" if colour else "--color=never"

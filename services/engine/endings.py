@@ -35,7 +35,7 @@ class Endings(Dispatch):
         if told.outcome:
             verdict = _stopped(told, verdict)
         consequence = retry.follow(
-            verdict, self._history(task, verdict),
+            verdict, self._history(task, verdict, told.launched_at is not None),
             max_attempts=config.workflow.max_attempts, now=now,
         )  # fmt: skip
         status = Status.DONE if told.outcome == "closed" else consequence.status
@@ -60,7 +60,7 @@ class Endings(Dispatch):
         self.sidecar(task.key)
         self.stir()
 
-    def _history(self, task: Task, verdict: Verdict) -> retry.History:
+    def _history(self, task: Task, verdict: Verdict, launched: bool) -> retry.History:
         past = attempts.since_fresh(self.store, task.key)
         same = parked = 0
         for old in reversed(past):
@@ -71,7 +71,9 @@ class Endings(Dispatch):
             if old.error_class not in retry.OURS:
                 break
             parked += 1
-        return retry.History(counted=task.attempts, same_error=same, parked=parked)
+        return retry.History(
+            counted=task.attempts, same_error=same, parked=parked, launched=launched
+        )
 
     def _move(
         self, task: Task, attempt: Attempt, verdict: Verdict, consequence: retry.Consequence,

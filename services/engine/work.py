@@ -15,10 +15,11 @@ from orch.core import prompt
 from orch.errors import Refused, Unknown
 from orch.hosts import Host
 from orch.model import Attempt, Task, Verdict
-from orch.paths import Home, data
+from orch.paths import Home
 from orch.session.launch import EVENTS, STDERR, Launch, Result, prepare
 from orch.tools import git
 from orch.tools.zone import machine_zone
+from services.engine import prompts
 
 TAIL_BYTES = 256 * 1024
 """How much of the end of `terminal.log` and `stderr.txt` is read for the answer."""
@@ -38,6 +39,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
     known: prompt.Known
     earlier_base: str = ""
+    skills: tuple[prompt.Skill, ...] = ()
 
     @property
     def run(self) -> str:
@@ -87,9 +89,12 @@ def launch(order: Order) -> None:
     spec = order.config.agents.get(order.attempt.agent)
     if spec is None:
         raise Refused(f"there is no agent {order.attempt.agent} any more", "retry the task")
+    told = prompts.for_agent(
+        order.home, order.task, order.attempt, order.repo, order.config, order.known, order.skills
+    )
     files = {
-        "prompt-sys.md": system_text(order.home),
-        "prompt-msg.md": prompt.message(order.task, order.known),
+        "prompt-sys.md": told.system,
+        "prompt-msg.md": told.message,
     }
     plan = agents.plan(order.attempt.agent, _spec(spec), _work(order))
     for name, text in {**files, **plan.files}.items():
@@ -98,12 +103,6 @@ def launch(order: Order) -> None:
         path.write_text(text, encoding="utf-8")
     prepare(_launch(order, spec, plan))
     order.host.start(order.attempt.session, order.folder, Path(order.attempt.worktree))
-
-
-def system_text(home: Home) -> str:
-    """The system prompt: `prompts/agent.md` of the home, else the shipped one."""
-    own = home.prompts / "agent.md"
-    return (own if own.is_file() else data("prompts") / "agent.md").read_text(encoding="utf-8")
 
 
 def timeout_of(config: Config, agent: AgentConfig | None, complexity: str) -> float:

@@ -18,6 +18,7 @@ do: exit CODE           leave
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -29,9 +30,15 @@ WAIT_SECONDS = 90
 def main() -> None:
     """Read the prompt and act."""
     prompt = Path(os.environ["ORCH_PROMPT_FILE"]).read_text(errors="replace")
-    for line in prompt.splitlines():
+    for line in body(prompt):
         if line.startswith("do: "):
             act(line.removeprefix("do: "))
+
+
+def body(prompt: str) -> list[str]:
+    """The lines of the task's own text: those of a parent or a comment are not for this agent."""
+    part = re.search(r"^<<< (\w+) the task's text\n(.*?)^>>> \1$", prompt, re.M | re.S)
+    return part[2].splitlines() if part else []
 
 
 def act(command: str) -> None:
