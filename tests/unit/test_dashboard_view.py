@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from orch.cli.dashboard.facts import Facts
 from orch.cli.dashboard.keys import Keys, Pasted
 from orch.cli.dashboard.view import View, Wanted
-from orch.model import Session, Status, Task
+from orch.model import Approval, ApprovalState, Session, Status, Task
 
 
 def task(number: int, status: Status = Status.NEW, **more: str) -> Task:
@@ -136,6 +137,44 @@ def test_a_paste_is_never_keys() -> None:
     view.press("K")
     view.type("y")
     assert view.asking is not None, "only a key answers"
+
+
+def asking(*options: str) -> Facts:
+    """int-1 runs and asks; the cursor's task is known in detail."""
+    from orch.messages import TaskDetail
+
+    one = Approval(
+        id=7, task="int-1", n=1, session="orch-int-1", agent="claude", question="q",
+        tool="Bash", text="rm -rf build\x1b[2J", options=options,
+    )  # fmt: skip
+    old = msgspec.structs.replace(one, id=6, state=ApprovalState.DENIED)
+    detail = TaskDetail(task(1), (), "", approvals=(old, one))
+    running = msgspec.structs.replace(session(1), asks="may it?")
+    return Facts(tasks=(task(1, Status.IN_PROGRESS),), sessions=(running,), detail=detail)
+
+
+def test_a_question_stands_first_and_exactly_it_is_answered() -> None:
+    view = View()
+    view.update(asking())
+    assert [row.kind for row in view.rows] == ["", "question", "", "session", "", "task"]
+    assert typed(view, "a", "n") is None
+    view.press("a")
+    assert view.asking is not None
+    assert view.asking.label == "allow may it use Bash: rm -rf build�[2J? (y/N)"
+    view.update(Facts(tasks=(task(1),)))
+    assert view.press("y") == Wanted("approve", "int-1", question="7"), "what was shown"
+
+
+def test_a_denial_has_a_reason_and_a_choice_is_typed() -> None:
+    view = View()
+    view.update(asking())
+    assert typed(view, "d", *"no", "enter") == Wanted("deny", "int-1", "no", "7")
+    assert typed(view, "d", "enter") == Wanted("deny", "int-1", "", "7")
+    view.update(asking("red", "blue"))
+    assert typed(view, "a", *"red", "enter") == Wanted("approve", "int-1", "red", "7")
+    view.update(Facts(tasks=(task(1),)))
+    assert typed(view, "a") is None
+    assert (view.asking, view.told) == (None, "int-1 asks nothing that is known here")
 
 
 def test_a_filter_hides_what_lacks_its_text() -> None:

@@ -12,6 +12,7 @@ from orch.client import Client
 from orch.errors import Refused
 from orch.messages import (
     ActOnTask,
+    AnswerQuestion,
     GetTask,
     KillTask,
     RetryTask,
@@ -40,11 +41,16 @@ def do(client: Client, wanted: Wanted) -> str:
     """Do it; returns what to tell. Raises the `OrchError` of the service."""
     if wanted.act == "send":
         session = running(client, wanted.task).session
-        delivered = client.ask(SendInput(session, wanted.text), ACT_SECONDS)
+        delivered = client.ask(SendInput(session, wanted.text, by=person()), ACT_SECONDS)
         if delivered.state == "refused":
             raise Refused(f"{session} refused it: {delivered.reason}")
         why = f" ({delivered.reason})" if delivered.reason else ""
         return f"{delivered.state}{why}: {wanted.text}"
+    if wanted.act in ("approve", "deny"):
+        allowed = wanted.act == "approve"
+        answer = AnswerQuestion(wanted.task, allowed, wanted.question, wanted.text, by=person())
+        answered = client.ask(answer, ACT_SECONDS).approval
+        return f"{answered.task}: {answered.state}"
     request, told = REQUESTS[wanted.act]
     client.ask(request(wanted.task, by=person()), ACT_SECONDS)
     return told.format(wanted.task)

@@ -13,6 +13,7 @@ from rich.text import Text
 from orch.cli import show
 from orch.cli.dashboard.facts import Facts, safe
 from orch.cli.dashboard.view import HELP, Row, View
+from orch.core.approval import words
 from orch.model import Status, Task
 
 WIDE = 140
@@ -32,8 +33,8 @@ STYLES = {**show.STATES, "disabled": "dim"}
 """The style of each status of a task and each state of a service: its colour in all tables."""
 
 KEYS = (
-    "↑↓ move", "⏎ enter", "s send", "r retry", "K kill", "? help", "q quit", "v watch",
-    "/ find", "A done too", "n next", "u unblock",
+    "↑↓ move", "⏎ enter", "s send", "a allow", "d deny", "r retry", "K kill", "? help", "q quit",
+    "v watch", "/ find", "A done too", "n next", "u unblock",
 )  # fmt: skip
 
 
@@ -168,7 +169,10 @@ def _list(facts: Facts, view: View, width: int) -> list[Text]:
         if not row.kind:
             lines.append(_heading(row, facts, view))
             continue
-        line = _session(row, facts, first) if row.session else _task(row, facts, first)
+        if row.kind == "question":
+            line = _question(row, first)
+        else:
+            line = _session(row, facts, first) if row.session else _task(row, facts, first)
         if (row.kind, row.name) == view.chosen:
             line = Text.assemble("›", line)
             line = _cut(line, width)
@@ -191,13 +195,21 @@ def _heading(row: Row, facts: Facts, view: View) -> Text:
     return line
 
 
+def _question(row: Row, first: int) -> Text:
+    one = row.session
+    assert one is not None
+    return _cells([(row.task, first, "cyan"), (one.agent, 9, ""), (one.asks, 0, "yellow")])
+
+
 def _session(row: Row, facts: Facts, first: int) -> Text:
     one = row.session
     assert one is not None
     ran = show.ago(one.started_at, facts.at or one.started_at)
     last = facts.lines.get(one.session, "").strip()
-    cells = [(row.task, first, "cyan"), (one.agent, 9, ""), (ran, 7, "dim"), (last, 0, "")]
-    return _cells(cells)
+    cells = [(row.task, first, "cyan"), (one.agent, 9, ""), (ran, 7, "dim")]
+    if one.taken_by:
+        cells.append((f"taken by {one.taken_by}:", 0, "magenta"))
+    return _cells([*cells, (last, 0, "")])
 
 
 def _task(row: Row, facts: Facts, first: int) -> Text:
@@ -249,7 +261,15 @@ def _detail(facts: Facts, view: View, width: int, room: int) -> list[Text]:
     ]  # fmt: skip
     lines.append(Text(" · ".join(safe(fact) for fact in facts_of if fact), "cyan"))
     lines += [
-        Text(line, style) for line, style in _why(task, found.waiting_for, width, 1 if few else 4)
+        Text(line, "yellow")
+        for one in facts.asked
+        for line in _wrapped(f"asks: {words(one.tool, one.text, one.options)}", width)[:3]
+    ]
+    lines += [
+        Text(line, style)
+        for line, style in _why(
+            task, "" if facts.asked else found.waiting_for, width, 1 if few else 4
+        )
     ]
     space = room - len(lines)
     output = [line for line in facts.output if line.strip()] if few else _ends(facts.output)

@@ -31,7 +31,7 @@ from orch.messages import (
     TaskDetail,
     TaskTotals,
 )
-from orch.model import Session, Task
+from orch.model import Approval, ApprovalState, Session, Task
 from orch.paths import Home
 
 R = TypeVar("R", bound=Message)
@@ -76,6 +76,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     detail: TaskDetail | None = None
     output: tuple[str, ...] = ()
     away: dict[str, str] = {}
+
+    @property
+    def asked(self) -> tuple[Approval, ...]:
+        """The questions of the task looked at that wait for an answer, oldest first."""
+        rows = self.detail.approvals if self.detail else ()
+        return tuple(one for one in rows if one.state is ApprovalState.ASKED)
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from orch.cli.dashboard.facts import Facts, safe
-from orch.model import Session, Status, Task
+from orch.core.approval import words
+from orch.model import Approval, Session, Status, Task
 
 ORDER = (
     Status.IN_PROGRESS,
@@ -25,7 +26,8 @@ MOST_TEXT = 10_000
 
 
 class Row(NamedTuple):
-    """A line of the list: a heading (`kind` empty), or a session or task that can be chosen."""
+    """A line of the list: a heading (`kind` empty), or a question, session or task that can be
+    chosen. A question's row is that of its session: which question it is, the detail tells."""
 
     kind: str
     name: str
@@ -35,11 +37,13 @@ class Row(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What a key asked for: an act on a task, with the text that goes with it."""
+    """What a key asked for: an act on a task, with the text and the question (its number) that
+    go with it."""
 
     act: str
     task: str = ""
     text: str = ""
+    question: str = ""
 
 
 class Asking(NamedTuple):
@@ -49,6 +53,7 @@ class Asking(NamedTuple):
     task: str
     label: str
     sure: bool = False
+    question: str = ""
 
 
 @dataclass
@@ -68,6 +73,7 @@ class View:
     told: str = ""
     told_badly: bool = False
     rows: Sequence[Row] = field(default_factory=tuple)
+    asked: tuple[Approval, ...] = ()
 
     # ---- the list ----------------------------------------------------------------------------
 
@@ -75,6 +81,7 @@ class View:
         """List what there is now. The cursor stays on what it was on; where a session has ended
         it goes to its task, and where that is gone too, to the neighbour."""
         before, old = self.index(), self.row()
+        self.asked = facts.asked
         self.rows = rows(facts, self.filter)
         places = [n for n, row in enumerate(self.rows) if row.kind]
         if not places:
@@ -154,14 +161,35 @@ class View:
             self.say("there is nothing to act on", badly=True)
             return None
         act = ACTS[key]
+        if act in ("approve", "deny"):
+            self._question(act, row.task)
+            return None
         label = PROMPTS.get(act, "")
         if not label:
             return Wanted(act, row.task)
         self._ask(act, row.task, label.format(row.task), sure=act == "kill")
         return None
 
-    def _ask(self, act: str, task: str, label: str, *, sure: bool = False, text: str = "") -> None:
-        self.asking = Asking(act, task, label, sure)
+    def _question(self, act: str, task: str) -> None:
+        """Show exactly what will be answered, and ask for the answer's rest."""
+        mine = [one for one in self.asked if one.task == task]
+        if not mine:
+            self.say(f"{task} asks nothing that is known here", badly=True)
+            return
+        one = mine[0]
+        said = safe(words(one.tool, one.text, one.options))
+        if act == "deny":
+            self._ask(act, task, f"deny {said}  reason:", question=str(one.id))
+        elif one.options:
+            self._ask(act, task, f"{said}  choose:", question=str(one.id))
+        else:
+            self._ask(act, task, f"allow {said} (y/N)", sure=True, question=str(one.id))
+
+    def _ask(
+        self, act: str, task: str, label: str, *, sure: bool = False, text: str = "",
+        question: str = "",
+    ) -> None:  # fmt: skip
+        self.asking = Asking(act, task, label, sure, question)
         self.text, self.caret = text, len(text)
 
     def _answer(self, key: str) -> Wanted | None:
@@ -173,7 +201,7 @@ class View:
         if asking.sure:
             self.asking = None
             if key in ("y", "Y"):
-                return Wanted(asking.act, asking.task)
+                return Wanted(asking.act, asking.task, question=asking.question)
             self.say("nothing was done")
             return None
         if key != "enter":
@@ -186,7 +214,7 @@ class View:
         if asking.act == "send" and not self.text:
             self.say("nothing was sent")
             return None
-        return Wanted(asking.act, asking.task, self.text)
+        return Wanted(asking.act, asking.task, self.text, asking.question)
 
     def _edit(self, key: str) -> None:
         """A key that changes the text at the prompt."""
@@ -230,6 +258,8 @@ ACTS = {
     "o": "attach",
     "v": "watch",
     "s": "send",
+    "a": "approve",
+    "d": "deny",
     "r": "retry",
     "n": "run",
     "u": "unblock",
@@ -245,6 +275,8 @@ HELP = (
     ("Enter  o", "enter the session with tmux; Ctrl-b d comes back"),
     ("v", "watch its output from here on; Ctrl-C comes back"),
     ("s", "send text to the session (Enter sends, Esc does not)"),
+    ("a", "allow what its agent asks: shown once more, then y, or the option to take"),
+    ("d", "deny it; the agent is told the reason that is typed"),
     ("r", "retry: start the task over"),
     ("n", "run it next, ahead of the queue"),
     ("u", "unblock: let it go on"),
@@ -258,12 +290,17 @@ HELP = (
 
 
 def rows(facts: Facts, wanted: str = "") -> list[Row]:
-    """The list: the sessions that run, then the tasks, each under its heading."""
+    """The list: what is asked, the sessions that run, the tasks, each under its heading."""
     titles = {task.key: task.title for task in facts.tasks}
     sessions = [
         Row("session", f"{one.session} {one.attempt}", one.task, session=one)
         for one in facts.sessions
         if _has(wanted, one.task, one.agent, titles.get(one.task, ""), facts.lines.get(one.session))
+    ]
+    questions = [
+        Row("question", f"{one.session} {one.attempt}", one.task, session=one)
+        for one in facts.sessions
+        if one.asks and _has(wanted, one.task, one.agent, one.asks)
     ]
     place = {status: n for n, status in enumerate(ORDER)}
     tasks = [
@@ -272,7 +309,7 @@ def rows(facts: Facts, wanted: str = "") -> list[Row]:
         if _has(wanted, one.key, one.agent, one.title, one.status, one.project, *one.labels)
     ]
     found: list[Row] = []
-    for title, group in (("SESSIONS", sessions), ("TASKS", tasks)):
+    for title, group in (("QUESTIONS", questions), ("SESSIONS", sessions), ("TASKS", tasks)):
         if group or title == "TASKS":
             found += [Row("", f"{title} {len(group)}"), *group]
     return found
