@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.asking import RESULT, begin, configured
 from tests.support.pane import Pane
 
 ORCH = (sys.executable, "-m", "orch")
@@ -101,3 +102,27 @@ def test_without_a_terminal_it_says_so_and_json_needs_none(world) -> None:
     assert [one["id"] for one in found["tasks"]] == [task]
     assert {one["name"]: one["state"] for one in found["services"]}["engine"] == "ready"
     assert (found["counts"], found["problems"]) == ({"done": 1}, [])
+
+
+def test_a_question_is_answered_on_the_dashboard(world) -> None:
+    asks = [["ask", "Bash", {"command": "make\x1b[2J"}], ["ask", "Bash", {"command": "rm"}]]
+    configured(world, ["hear"], *asks, *RESULT)
+    world.up()
+    task = begin(world)
+    pane = Pane(world.root / "t.sock", (*ORCH, "dashboard"), world.env, world.repo)
+    try:
+        pane.shows("QUESTIONS 1")
+        pane.press("g")
+        pane.shows(f"›{task:<8} claude    may it use Bash: make", "asks: may it")
+        pane.press("a")
+        pane.shows("allow may it use Bash: make", "(y/N)")
+        pane.press("y")
+        pane.shows("may it use Bash: rm?", f"{task}: allowed")
+        pane.press("d")
+        pane.type("not that")
+        pane.press("Enter")
+        pane.shows(f"{task}: denied", without="QUESTIONS")
+    finally:
+        pane.close()
+    world.wait_for(task=task, status="done")
+    assert b"not that" in world.output_of(task)
