@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from orch import control
@@ -19,6 +20,7 @@ STOP_SECONDS = 30.0
 POLL_SECONDS = 0.01
 LOG_LINES = 12
 WELL = frozenset({"ready", "disabled"})
+INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 INHERITED = ("ORCH_RUN", "ORCH_SERVICE", "ORCH_FDS")
 """What marks a process of an attempt or a service: an orchd started from one belongs to neither."""
@@ -44,15 +46,27 @@ def roster(home: Home, timeout: float = 2.0) -> Roster | None:
 
 
 def start(home: Home, options: Sequence[str] = ()) -> int:
-    """Start orchd in a session of its own, its output in its log; returns its pid."""
+    """Start orchd in a session of its own, its output in its log; returns its pid.
+
+    Signals wait until it has become orchd: one that interrupts whoever starts it would else leave
+    a process that nobody knows yet (see `belonging`).
+    """
     home.make()
     argv, env = command(options), environment(home)
     log = home.raw_log("orchd")
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        _become(argv, env, log)
+    became, becoming = os.pipe()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTING)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(argv, env, log, mask)
+        os.close(becoming)
+        os.read(became, 1)
+    finally:
+        os.close(became)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return pid
 
 
@@ -157,9 +171,10 @@ def last_lines(home: Home) -> str:
     return "\n".join(text.splitlines()[-LOG_LINES:])
 
 
-def _become(argv: list[str], env: dict[str, str], log: Path) -> None:
+def _become(argv: list[str], env: dict[str, str], log: Path, mask: Iterable[int]) -> None:
     """In the fork: leave the terminal, write to the log, turn into orchd. Never returns."""
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.setsid()
         os.chdir("/")
         nothing = os.open(os.devnull, os.O_RDONLY)
