@@ -96,6 +96,8 @@ class Verdict(Value, frozen=True, kw_only=True):
     answer: Answer | None = None
     usage: Usage = Usage()
     native_session: str = ""
+    text: str = ""
+    """The agent's last words, whether an answer can be read in them or not."""
 
 
 class Project(Value, frozen=True, kw_only=True):

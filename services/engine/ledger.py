@@ -222,7 +222,7 @@ def _end_old_tools(home: Home) -> None:
     """End git commands that an engine killed in mid-work left running: they would race with what
     this one does next. What they half did is repeated."""
     mark = f"{home.root}:engine"
-    process.end(process.marked(mark))
+    process.end(process.marked(mark, below=True))
     os.environ[MARK] = mark
 
 
