@@ -24,9 +24,6 @@ from orch.messages import (
 from orch.model import Attempt, Event, Status, Task, Usage
 
 STATUSES = [str(status) for status in Status]
-BRANCHES = 1000
-"""How many tasks a tree may have."""
-
 task_id = click.argument("id_", metavar="ID", shell_complete=complete.tasks)
 """The argument of every command on one task."""
 
@@ -260,61 +257,6 @@ def cost(usage: Usage) -> list[tuple[str, str]]:
 
 
 @click.command()
-@click.argument("id_", metavar="[ID]", required=False, default="", shell_complete=complete.tasks)
-@click.option("--all", "all_", is_flag=True, help="Those that are done too.")
-@click.pass_obj
-def tree(app: App, id_: str, all_: bool) -> None:
-    """Show tasks below their parents: all of them, or those below ID.
-
-    \b
-    Example:
-      orch task tree int-5
-    """
-    if id_:
-        top = app.ask(GetTask(id_, app.project)).task
-        known = {top.key: top} | _below(app, top.key, set())
-    else:
-        reply = app.ask(ListTasks(project=app.project, all=all_, limit=BRANCHES))
-        known = {task.key: task for task in reply.tasks}
-    tops = [t for t in known.values() if t.parent not in known or t.key == id_]
-    if app.json:
-        show.json([_tree_document(task, known) for task in tops])
-        return
-    for task in tops:
-        _print_tree(task, known, "", "")
-
-
-def _below(app: App, key: str, seen: set[str]) -> dict[str, Task]:
-    """The task's descendants by key; each is visited once, should there be a circle."""
-    found: dict[str, Task] = {}
-    for child in app.ask(ListTasks(parent=key, all=True, limit=BRANCHES)).tasks:
-        if child.key not in seen:
-            seen.add(child.key)
-            found[child.key] = child
-            found |= _below(app, child.key, seen)
-    return found
-
-
-def _children(task: Task, known: dict[str, Task]) -> list[Task]:
-    return [other for other in known.values() if other.parent == task.key]
-
-
-def _tree_document(task: Task, known: dict[str, Task]) -> dict[str, object]:
-    below = [_tree_document(child, known) for child in _children(task, known)]
-    return {**documents.task(task), "children": below}
-
-
-def _print_tree(task: Task, known: dict[str, Task], lead: str, rest: str) -> None:
-    show.line(f"{lead}{task.key} {show.state(task.status)} {show.clean(task.title)}")
-    below = _children(task, known)
-    for child in below:
-        last = child is below[-1]
-        _print_tree(
-            child, known, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  ")
-        )
-
-
-@click.command()
 @task_id
 @click.pass_obj
 def history(app: App, id_: str) -> None:
@@ -329,10 +271,18 @@ def history(app: App, id_: str) -> None:
     if app.json:
         show.json([documents.event(event) for event in events])
         return
-    show.table(
-        ["TIME", "EVENT", "WHAT"],
-        [(show.moment(event.at), event.name, told(event)) for event in events],
-    )
+    if not show.is_terminal(sys.stdout):
+        rows = [(show.moment(event.at), event.name, told(event)) for event in events]
+        show.table(["TIME", "EVENT", "WHAT"], rows)
+        return
+    day, longest = "", max((len(event.name) for event in events), default=0)
+    for event in events:
+        date, _, clock = show.moment(event.at).partition(" ")
+        if date != day:
+            day = date
+            show.line(show.paint(day, "bold"))
+        name = show.clean(event.name).ljust(longest)
+        show.hanging(f"{show.paint(clock, 'dim')} {name}", [(told(event), "")])
 
 
 def all_events(app: App, key: str) -> list[Event]:

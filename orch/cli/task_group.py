@@ -11,7 +11,7 @@ COMMANDS = {
     "list": Entry("orch.cli.task:list_", LOOK, "List tasks that are not done."),
     "get": Entry("orch.cli.task:get", LOOK, "Show one task and its attempts."),
     "status": Entry("orch.cli.task:status", LOOK, "Count tasks by status, and what they cost."),
-    "tree": Entry("orch.cli.task:tree", LOOK, "Show tasks below their parents."),
+    "tree": Entry("orch.cli.tree:tree", LOOK, "Show tasks below their parents."),
     "history": Entry("orch.cli.task:history", LOOK, "Show a task's events with times and reasons."),
     "run": Entry("orch.cli.act:run", ACT, "Run a task now, ahead of the queue."),
     "retry": Entry("orch.cli.act:retry", ACT, "Start a task over."),
