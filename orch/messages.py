@@ -14,6 +14,7 @@ from orch.model import (
     Effect,
     Event,
     Job,
+    PlannedTask,
     Question,
     Served,
     Session,
@@ -143,6 +144,27 @@ class AddTask(ToEngine[TaskAdded], frozen=True):
     parent: str = ""
     after: tuple[str, ...] = ()
     source: str = "cli"
+    author: str = ""
+    key: str = ""
+
+
+class PlanAdded(Message, frozen=True):
+    """The key of the task that the plan's steps are children of, and the steps' keys in order."""
+
+    parent: str
+    tasks: tuple[str, ...]
+
+
+class AddPlan(ToEngine[PlanAdded], frozen=True):
+    """Create the steps of a plan, all or none, as children of the task `parent`, or of a new task
+    with this title and body, which runs when they are done. The same `key` twice makes them once.
+    """
+
+    project: str
+    tasks: tuple[PlannedTask, ...]
+    title: str = ""
+    body: str = ""
+    parent: str = ""
     author: str = ""
     key: str = ""
 

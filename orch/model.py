@@ -176,6 +176,17 @@ class Task(Value, frozen=True, kw_only=True):
     updated_at: float = 0.0
 
 
+class PlannedTask(Value, frozen=True, kw_only=True):
+    """A step of a plan; `after` are the places (from 0) of earlier steps that come before it."""
+
+    title: str
+    body: str = ""
+    labels: tuple[str, ...] = ()
+    agent: str = ""
+    complexity: str = ""
+    after: tuple[int, ...] = ()
+
+
 class Event(Value, frozen=True, kw_only=True):
     """A row of the events log: `seq` only grows, `name` is a noun with a past participle."""
 

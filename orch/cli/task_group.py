@@ -8,6 +8,7 @@ LOOK, ACT, LIVE = "Make and look", "Act", "Live sessions"
 
 COMMANDS = {
     "add": Entry("orch.cli.task:add", LOOK, "Create a task and print its id."),
+    "plan": Entry("orch.cli.plan:plan", LOOK, "Have an agent plan a goal as ordered tasks."),
     "list": Entry("orch.cli.task:list_", LOOK, "List tasks that are not done."),
     "get": Entry("orch.cli.task:get", LOOK, "Show one task and its attempts."),
     "status": Entry("orch.cli.task:status", LOOK, "Count tasks by status, and what they cost."),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.engine.garbage import GarbageDesk
+from services.engine.plans import PlanDesk
 
 
-class Engine(GarbageDesk):
+class Engine(PlanDesk):
     """Decides what happens to tasks: ledger ← dispatch ← endings ← approvals ←
     takeovers ← attempts ← the desks.
 
