@@ -33,6 +33,7 @@ COMMANDS = {
     "doctor": Entry("orch.cli.doctor:doctor", RUN, "Check everything orch needs."),
     "task": Entry("orch.cli.task_group:task", WORK, "Add, look at, run and steer tasks."),
     "job": Entry("orch.cli.job:job", WORK, "Tasks that repeat by the clock."),
+    "chat": Entry("orch.cli.chat:chat", WORK, "Talk with an agent that looks after tasks."),
     "tail": Entry("orch.cli.tail:tail", WATCH, "Follow every session and every event."),
     "stream": Entry("orch.cli.live:stream", WATCH, "Follow one task's session to its end."),
     "dashboard": Entry("orch.cli.dashboard.command:dashboard", WATCH, "Everything on one screen."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 from orch.cli.dashboard.view import Wanted
@@ -32,9 +31,6 @@ REQUESTS: dict[str, tuple[type[ActOnTask], str]] = {
     "unblock": (UnblockTask, "{} may run again"),
     "kill": (KillTask, "{} is stopped"),
 }
-
-DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGPIPE)
-"""What the program must not inherit as ignored."""
 
 
 def do(client: Client, wanted: Wanted) -> str:
@@ -65,25 +61,7 @@ def running(client: Client, task: str) -> Attempt:
     return found
 
 
-def attach_command(home: Home, session: str) -> list[str]:
-    """What enters a session."""
-    return ["tmux", "-u", "-S", os.fspath(home.tmux), "attach-session", "-t", f"={session}"]
-
-
 def watch_command(home: Home, task: str) -> list[str]:
     """What streams a task's session until it ends or Ctrl-C."""
     orch = [sys.executable, "-P", "-m", "orch", "--home", os.fspath(home.root)]
     return [*orch, "task", "stream", task]
-
-
-def lend(argv: list[str]) -> int:
-    """Run a program on this terminal until it leaves; returns its exit code. Raises `Refused`."""
-    environment = {name: value for name, value in os.environ.items() if name != "TMUX"}
-    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the program
-    try:
-        pid = os.posix_spawnp(argv[0], argv, environment, setsigdef=DEFAULT_SIGNALS)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    except OSError as error:
-        raise Refused(f"{argv[0]} cannot be started: {error.strerror}") from None
-    finally:
-        signal.signal(signal.SIGINT, ignored)

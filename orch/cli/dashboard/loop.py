@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 from orch.aside import Aside
-from orch.cli import show
+from orch.cli import foreground, show
 from orch.cli.app import App
 from orch.cli.dashboard import acts
 from orch.cli.dashboard.draw import frame
@@ -163,13 +163,13 @@ class Dashboard:
         """Give the terminal to the session, or to a stream of it, and come back."""
         try:
             session = acts.running(self._client, wanted.task).session
-            argv = acts.attach_command(self.home, session)
+            argv = foreground.attach_command(self.home, session)
             if wanted.act == "watch":
                 argv = acts.watch_command(self.home, wanted.task)
             with self.terminal.lent():
                 if wanted.act == "watch":
                     show.note(f"{wanted.task}: Ctrl-C comes back to the dashboard")
-                code = acts.lend(argv)
+                code = foreground.run(argv)
         except OrchError as error:
             self._failed(error)
             return
