@@ -75,10 +75,11 @@ def _claude(spec: AgentSpec, work: Work, talk: Talk) -> Talking:
 
 
 def _codex(spec: AgentSpec, work: Work, talk: Talk) -> Talking:
-    """codex runs what it may in a sandbox from which no socket is reached, orch's neither: so no
-    sandbox, but a question before every command that is not known to be harmless."""
+    """codex asks before what its sandbox does not let it do. orch's sockets count as network
+    there, so that is let through; of files it may change only those below where it was begun."""
     argv = [*fill(spec.command or (codex.PROGRAM,), work), "--no-daemon", *codex.QUIET]
-    argv += ["--sandbox", "danger-full-access", "--ask-for-approval", "untrusted"]
+    argv += ["--sandbox", "workspace-write", "--ask-for-approval", "on-request"]
+    argv += ["-c", "sandbox_workspace_write.network_access=true", "-c", "allow_login_shell=false"]
     argv += ["-c", f"developer_instructions={json.dumps(talk.system, ensure_ascii=False)}"]
     if work.model:
         argv += ["--model", work.model]
