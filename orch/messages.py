@@ -241,6 +241,14 @@ class RunTask(ActOnTask, frozen=True):
     """Dispatch ahead of the queue; an empty `id` means whatever is next."""
 
 
+class RunNext(ToEngine[TaskAdded], frozen=True):
+    """Dispatch what is first in the queue, of one project or of all; answers which it is."""
+
+    project: str = ""
+    by: str = ""
+    key: str = ""
+
+
 class RetryTask(ActOnTask, frozen=True):
     """Start over: clears every counter, chain and flag."""
 

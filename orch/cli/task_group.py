@@ -15,6 +15,7 @@ COMMANDS = {
     "tree": Entry("orch.cli.tree:tree", LOOK, "Show tasks below their parents."),
     "history": Entry("orch.cli.task:history", LOOK, "Show a task's events with times and reasons."),
     "run": Entry("orch.cli.act:run", ACT, "Run a task now, ahead of the queue."),
+    "next": Entry("orch.cli.act:next_", ACT, "Run what is next in the queue."),
     "retry": Entry("orch.cli.act:retry", ACT, "Start a task over."),
     "route": Entry("orch.cli.act:route", ACT, "Choose the agent of a task."),
     "unblock": Entry("orch.cli.act:unblock", ACT, "Let a blocked task run again."),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.engine.plans import PlanDesk
+from services.engine.queue import QueueDesk
 
 
-class Engine(PlanDesk):
+class Engine(QueueDesk):
     """Decides what happens to tasks: ledger ← dispatch ← endings ← approvals ←
     takeovers ← attempts ← the desks.
 
