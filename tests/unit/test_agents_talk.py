@@ -66,7 +66,7 @@ def test_any_program_with_a_screen_finds_its_files() -> None:
     told = begun("terminal", "prog", "{system_file}", "{worktree}", "--model", "{model}")
     assert told.argv == ("prog", "/f/prompt-sys.md", "/p")
     assert told.env["ORCH_SYSTEM_FILE"] == "/f/prompt-sys.md"
-    with pytest.raises(ConfigError, match="agents.mine: .*no command"):
+    with pytest.raises(ConfigError, match=r"agents\.mine: .*no command"):
         begun("terminal")
 
 
