@@ -52,10 +52,14 @@ def read(path: Path, query: str) -> list[tuple]:
         db.close()
 
 
-def write_rows(home: Home, writer: int, count: int, failures: list[str]) -> None:
-    """Add rows `writer:0`, `writer:1`, …, each until it is answered, under one key."""
+def write_rows(
+    home: Home, writer: int, count: int, allowed: threading.Semaphore, failures: list[str]
+) -> None:
+    """Add rows `writer:0`, `writer:1`, …, as it is allowed, each until it is answered, under one
+    key."""
     with Client(home) as client:
         for n in range(count):
+            allowed.acquire()
             text = f"{writer}:{n}"
             for _ in range(20):
                 try:
@@ -72,15 +76,17 @@ def test_nothing_is_missing_or_doubled_when_both_sides_are_killed(home, toy, hea
     print(f"seed {SEED}: {ROWS} rows, {KILLS} kills")
     chance = random.Random(SEED)
     failures: list[str] = []
+    share = ROWS // (KILLS + 1)
+    allowed = threading.Semaphore(2 * share)  # so that there is work at each kill, and to the last
     writers = [
-        threading.Thread(target=write_rows, args=(home, n, ROWS // WRITERS, failures))
+        threading.Thread(target=write_rows, args=(home, n, ROWS // WRITERS, allowed, failures))
         for n in range(WRITERS)
     ]
     for writer in writers:
         writer.start()
     kills = 0
     while kills < KILLS and any(writer.is_alive() for writer in writers):
-        wait_until_rows(home, kills * (ROWS // (KILLS + 1)), writers)
+        wait_until_rows(home, kills * share, writers)
         victims = chance.choice([[toy], [hearer], [toy, hearer]])
         for victim in victims:
             victim.kill()
@@ -89,6 +95,8 @@ def test_nothing_is_missing_or_doubled_when_both_sides_are_killed(home, toy, hea
             victim.start()
             if chance.random() < 0.5:
                 victim.ready()
+        allowed.release(share)
+    allowed.release(ROWS)
     for writer in writers:
         writer.join()
 
