@@ -64,9 +64,11 @@ def _answer(app: App, id_: str, question: str, allowed: bool, reason: str) -> in
     told = AnswerQuestion(
         detail.task.key, allowed, question, reason, project=app.project, by=person()
     )
-    found = _told(app, app.ask(told).approval)
-    show.result(app.json, _document(found), f"{found.state}: {_fate(found)}")
-    return 1 if found.problem else 0
+    answered = app.ask(told).approval
+    found = _told(app, answered)
+    late = (found.state, found.by) != (answered.state, answered.by)
+    show.result(app.json, _document(found), _overtaken(found) if late else _fate(found))
+    return 1 if found.problem or late else 0
 
 
 def _shown(one: Approval) -> str:
@@ -88,10 +90,15 @@ def _told(app: App, answered: Approval) -> Approval:
 
 def _fate(found: Approval) -> str:
     if found.problem:
-        return show.clean(f"recorded, but it did not reach the agent: {found.problem}")
+        why = show.clean(found.problem)
+        return f"{found.state}: recorded, but it did not reach the agent: {why}"
     if found.delivered:
-        return "the agent has the answer"
-    return "recorded; the agent gets it as soon as its session can be reached"
+        return f"{found.state}: the agent has the answer"
+    return f"{found.state}: recorded; the agent gets it as soon as its session can be reached"
+
+
+def _overtaken(found: Approval) -> str:
+    return show.clean(f"{found.by} was quicker: {found.state}")
 
 
 def _document(found: Approval) -> dict[str, Any]:

@@ -119,7 +119,8 @@ def test_the_json_of_status_has_the_keys_of_the_contract(
         "in_progress": 1,
     }
     (one,) = found["sessions"]
-    assert set(one) == {"session", "task", "attempt", "agent", "started_at", "bytes"}
+    contract = {"session", "task", "attempt", "agent", "started_at", "bytes"}
+    assert set(one) == contract | {"asks", "taken_by"}
     assert found["problems"] == ["capture fails", "config.yml:6: engine.max_parallel: too many"]
 
 

@@ -200,6 +200,8 @@ def test_live_lists_the_sessions_that_run(
         "agent": "shell",
         "started_at": "2024-05-01T12:00:00.000Z",
         "bytes": len(LOG),
+        "asks": "",
+        "taken_by": "",
     }
 
 

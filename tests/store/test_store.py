@@ -6,8 +6,8 @@ import apsw
 import pytest
 
 from orch.errors import NotFound, Refused, Unknown
-from orch.model import Answer, Phase, Status, Task, Usage
-from orch.store import attempts, events, jobs, outbox, tasks
+from orch.model import Answer, ApprovalState, Phase, Question, Status, Task, Usage
+from orch.store import approvals, attempts, events, jobs, outbox, takeovers, tasks
 from orch.store.db import Fenced, Store
 
 assert Answer  # the nouns come from one place
@@ -306,3 +306,60 @@ def test_the_queue_is_read_on_from_any_place_in_it(store):
     for n, (place, _) in enumerate(whole):
         rest = tasks.ready(store, Status.NEW, 1.0, ("o/r",), place, 100)
         assert rest == whole[n + 1 :]
+
+
+def test_a_question_is_kept_once_for_each_attempt_and_comes_back_as_it_went_in(store):
+    key = add(store)
+    asked = Question(question="q1", tool="Bash", text="rm 'x'; --", options=("ä", "b"))
+    with store.transaction():
+        attempt = attempts.insert(store, key, 1, "claude", "", 1.0)
+        number = approvals.ask(store, key, attempt.id, "s", asked, 2.0)
+        assert approvals.ask(store, key, attempt.id, "s", asked, 3.0) is None
+    found = approvals.get(store, number)
+    assert (found.task, found.n, found.agent, found.session) == (key, 1, "claude", "s")
+    assert (found.text, found.options, found.asked_at) == ("rm 'x'; --", ("ä", "b"), 2.0)
+    assert approvals.waiting(store) == approvals.of_task(store, key) == [found]
+    with store.transaction():
+        approvals.update(store, number, state=ApprovalState.DENIED, by="ada", delivered=True)
+    assert approvals.waiting(store) == []
+    (row,) = approvals.of_attempt(store, attempt.id).values()
+    assert (row.state, row.by, row.delivered) == (ApprovalState.DENIED, "ada", True)
+    with pytest.raises(NotFound):
+        approvals.get(store, 99)
+
+
+def test_texts_for_a_taken_session_wait_and_answers_do_not(store):
+    key = add(store)
+    with store.transaction():
+        attempt = attempts.insert(store, key, 1, "claude", "", 1.0)
+        takeovers.take(store, attempt.id, "s1", "ada", 1.0)
+        takeovers.take(store, attempt.id, "s1", "bo", 2.0)
+        for n, (kind, session) in enumerate([("send", "s1"), ("answer", "s1"), ("send", "s2")]):
+            outbox.queue(store, 1.0, "capture", kind, f"k{n}", key, {"session": session})
+    assert takeovers.all_of_them(store)["s1"].by == "ada"
+
+    def taken():
+        with store.transaction():
+            return [one.key for one in outbox.take(store, "capture", 5.0, 30.0, 10)]
+
+    assert taken() == ["k1", "k2"]
+    with store.transaction():
+        assert takeovers.release(store, attempt.id)
+        assert not takeovers.release(store, attempt.id)
+    assert taken() == ["k0"]
+
+
+def test_leases_of_one_who_is_gone_can_be_ended(store):
+    with store.transaction():
+        for target in ("capture", "github"):
+            outbox.queue(store, 1.0, target, "send", target, "", {})
+            outbox.take(store, target, 5.0, 30.0, 10)
+        outbox.free(store, "capture")
+        (again,) = outbox.take(store, "capture", 6.0, 30.0, 10)
+        assert outbox.take(store, "github", 6.0, 30.0, 10) == []
+    assert (again.fence, again.tries) == (2, 2)
+    with store.transaction():
+        assert outbox.finish(store, again.id, 2, {})
+        assert not outbox.finish(store, again.id, 2, {}), "once"
+    assert outbox.named(store, again.id) == ("capture", "send", "")
+    assert outbox.named(store, 99) == ("", "", "")

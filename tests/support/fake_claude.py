@@ -2,7 +2,8 @@
 
 `fake_claude.py SCRIPT`: a JSON list of actions, done in order:
 ["hear"] waits for a text and echoes it; ["say", text]; ["tool", name, input, output];
-["ask", tool, input] asks for permission, waits, and says what came; ["result", text];
+["ask", tool, input] asks for permission, waits, and says what came; ["asks", [tool, input], …]
+asks all at once and waits for all answers; ["result", text];
 ["fail", text]; ["interruptible"] waits for an interrupt; ["raw", text, times]; ["bytes", hex];
 ["err", text]; ["spawn", command] leaves a process behind; ["eof"] waits for the end of its
 input; ["hang"]; ["exit", code].
@@ -74,13 +75,23 @@ class Fake:
         answer = {"type": "tool_result", "tool_use_id": call, "content": output}
         self.tell(type="user", message={"role": "user", "content": [answer]})
 
-    def ask(self, tool: str, given: dict[str, Any]) -> None:
+    def ask(self, tool: str, given: dict[str, Any], answered: bool = True) -> None:
         self.number += 1
         request = {"subtype": "can_use_tool", "tool_name": tool, "input": given,
                    "tool_use_id": f"t{self.number}"}  # fmt: skip
         self.tell(type="control_request", request_id=f"q{self.number}", request=request)
+        if answered:
+            self.answered()
+
+    def answered(self) -> None:
         said = self.until("control_response")["response"]["response"]
         self.say(json.dumps(said, sort_keys=True))
+
+    def asks(self, *questions: tuple[str, dict[str, Any]]) -> None:
+        for tool, given in questions:
+            self.ask(tool, given, answered=False)
+        for _ in questions:
+            self.answered()
 
     def interruptible(self) -> None:
         asked = self.until("control_request")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -112,3 +115,26 @@ def test_terminal_output_becomes_plain_text(text, plain):
 
 def test_a_long_last_line_is_shortened():
     assert agents.last_line("x" * 1000) == "x" * 399 + "…"
+
+
+HALF_PAST_ONE = {
+    "claude": {"type": "result", "subtype": "success", "is_error": True,
+               "result": "You've hit your session limit · resets 1:31pm"},
+    "codex": {"type": "turn.failed",
+              "error": {"message": "You've hit your usage limit. Try again at 1:31 PM."}},
+    "opencode": {"type": "session.error", "properties": {"error": {"name": "APIError", "data": {
+        "statusCode": 429, "isRetryable": False, "message": "Rate limit. Try again at 1:31 PM."}}}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", HALF_PAST_ONE)
+def test_a_clock_time_is_meant_in_the_zone_of_the_machine(protocol):
+    now = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+    recorded = agents.Recorded(
+        result=agents.Ended(ended_by="exit", exit_code=1, ended_at=now.timestamp()),
+        events=(json.dumps(HALF_PAST_ONE[protocol]).encode(),),
+        zone=ZoneInfo("Asia/Tokyo"),
+    )
+    found = agents.verdict(protocol, recorded)
+    assert found.retry_at is not None
+    assert datetime.fromtimestamp(found.retry_at, UTC).strftime("%d %H:%M") == "22 04:31"

@@ -16,8 +16,9 @@ class Desk:
         self.answers: list[tuple[str, str]] = []
         self.read = b""
 
-    def offer(self, text: str, submit: bool = True) -> None:
-        self.typist.offer(Entry(text, submit, lambda *told: self.answers.append(told)), self.now)
+    def offer(self, text: str, submit: bool = True, own: bool = False) -> None:
+        entry = Entry(text, submit, lambda *told: self.answers.append(told), own=own)
+        self.typist.offer(entry, self.now)
 
     def takes(self) -> bytes:
         """The program reads all there is; what it was."""
@@ -213,3 +214,33 @@ def test_the_paste_mode_is_followed_over_a_cut():
     desk.shows(b"text \x1b[?20")
     desk.shows(b"04h more")
     assert desk.typist.bracketed
+
+
+def test_while_a_person_has_the_session_only_their_own_texts_are_typed():
+    desk = Desk()
+    desk.typist.hold("ada")
+    desk.offer("from orch")
+    desk.offer("from ada", own=True)
+    assert desk.answers == [("queued", "ada has taken the session")]
+    assert desk.takes() == b"from ada"
+    desk.typist.typed(b"k", desk.now)
+    assert desk.takes() == b"k", "the keyboard goes on"
+    desk.typist.typed(b"\r", desk.now)
+    for _ in range(30):
+        desk.after(0.1)
+        desk.shows()
+        desk.takes()
+    assert b"from orch" not in desk.read
+
+    desk.typist.hold("")
+    desk.after(0.1)
+
+    assert desk.takes() == b"from orch"
+
+
+def test_texts_that_wait_when_the_session_is_taken_are_told_so():
+    desk = Desk()
+    desk.offer("one")
+    desk.offer("two")
+    desk.typist.hold("ada")
+    assert desk.answers == [("queued", "ada has taken the session")]
