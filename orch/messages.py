@@ -19,6 +19,8 @@ from orch.model import (
     Served,
     Session,
     Settled,
+    Skill,
+    SkillRepo,
     Takeover,
     Task,
     Usage,
@@ -231,10 +233,37 @@ class ActOnTask(ToEngine[Done], frozen=True):
     key: str = ""
 
 
-class RouteTask(ActOnTask, frozen=True):
-    """Choose the agent now; `agent` forces one."""
+class TaskRouted(Message, frozen=True):
+    """The choice for a task; `warnings` are what is odd about it."""
 
+    id: str
+    agent: str
+    model: str = ""
+    complexity: str = ""
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+    status: str = "routed"
+
+
+class RouteTask(ToEngine[TaskRouted], frozen=True):
+    """Choose the agent now, by the router where it is asked; `agent` forces one."""
+
+    id: str
+    project: str = ""
+    by: str = ""
     agent: str = ""
+    key: str = ""
+
+
+class RerouteTask(ToEngine[TaskRouted], frozen=True):
+    """Move a task to another agent: to `agent`, or away from the one it has. A running attempt is
+    stopped, and what it did stays."""
+
+    id: str
+    project: str = ""
+    by: str = ""
+    agent: str = ""
+    key: str = ""
 
 
 class RunTask(ActOnTask, frozen=True):
@@ -377,6 +406,8 @@ class Overview(Message, frozen=True):
     sessions: tuple[Session, ...]
     problems: tuple[str, ...]
     cooldowns: dict[str, float] = {}
+    resting: tuple[tuple[str, str, float, str], ...] = ()
+    """Every cooldown: agent, model ('' for all of them), until when, and why."""
     agents: dict[str, dict[str, float]] = {}
 
 
@@ -389,6 +420,25 @@ class ClearCooldowns(ToEngine[Done], frozen=True):
 
     agent: str = ""
     key: str = ""
+
+
+class SkillsListed(Message, frozen=True):
+    """The catalogue of skills (without their texts), and the repositories that it comes from."""
+
+    skills: tuple[Skill, ...]
+    repos: tuple[SkillRepo, ...]
+
+
+class ListSkills(ToEngine[SkillsListed], frozen=True):
+    """The skills that a project's tasks may be given; '' for the global ones."""
+
+    project: str = ""
+
+
+class SyncSkills(ToEngine[SkillsListed], frozen=True):
+    """Bring the repositories of skills up to date; answered when that is done."""
+
+    project: str = ""
 
 
 class Garbage(Message, frozen=True):

@@ -143,6 +143,29 @@ class Profile(Value, frozen=True, kw_only=True):
     constraints: tuple[str, ...] = ()
 
 
+class Skill(Value, frozen=True, kw_only=True):
+    """A skill of the catalogue: `text` is its SKILL.md without the front matter, `folder` where it
+    lies, `repo` and `commit` where it comes from ('' for the home's own)."""
+
+    name: str
+    description: str = ""
+    text: str = ""
+    folder: str = ""
+    repo: str = ""
+    commit: str = ""
+
+
+class SkillRepo(Value, frozen=True, kw_only=True):
+    """A configured repository of skills: what is held of it, and what is wrong with it."""
+
+    repo: str
+    ref: str = ""
+    path: str = ""
+    commit: str = ""
+    skills: int = 0
+    problem: str = ""
+
+
 class Task(Value, frozen=True, kw_only=True):
     """A task as stored. `key` is `int-5` or `owner/repo#42`; times are seconds since the epoch."""
 
@@ -160,6 +183,7 @@ class Task(Value, frozen=True, kw_only=True):
     complexity: str = ""
     route_reason: str = ""
     route_warnings: tuple[str, ...] = ()
+    route_failures: int = 0
     profile: Profile = Profile()
     parent: str = ""
     after: tuple[str, ...] = ()

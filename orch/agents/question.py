@@ -119,7 +119,8 @@ def heard(
 
 def _claude(spec: AgentSpec, work: Work, asked: Question) -> Asking:
     command = fill(spec.command or (claude.PROGRAM,), work)
-    argv = [*command, "-p", "--output-format", "json", "--no-session-persistence"]
+    argv = [*command, "-p", "--output-format", "stream-json", "--verbose"]
+    argv += ["--no-session-persistence"]
     argv += ["--tools", LOOKING if asked.looks else "", "--strict-mcp-config"]
     argv += ["--disable-slash-commands"]
     if work.model:

@@ -1,4 +1,4 @@
-"""`orch task run, retry, route, unblock, block, close, kill`: act on one task."""
+"""`orch task run, retry, route, reroute, unblock, block, close, kill`: act on one task."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from orch.messages import (
     CloseTask,
     GetTask,
     KillTask,
+    RerouteTask,
     RetryTask,
     RouteTask,
     RunNext,
     RunTask,
+    TaskRouted,
     UnblockTask,
 )
+
+ROUTE_SECONDS = 300.0
+"""How long a router may be waited for: several questions, each with its own limit."""
 
 STOP_SECONDS = 30.0
 """How long a running attempt may take to stop: its programs are asked first."""
@@ -89,13 +94,27 @@ def retry(app: App, id_: str) -> None:
 @click.option("--agent", default="", shell_complete=complete.agents, help="This one.")
 @click.pass_obj
 def route(app: App, id_: str, agent: str) -> None:
-    """Choose the agent of a task now.
+    """Choose the agent of a task now, and say why that one.
 
     \b
     Example:
       orch task route int-5 --agent shell
     """
-    _act(app, RouteTask(id_, app.project, by=person(), agent=agent), "is routed")
+    _routed(app, app.ask(RouteTask(id_, app.project, by=person(), agent=agent), ROUTE_SECONDS))
+
+
+@click.command()
+@task_id
+@click.argument("agent", default="", shell_complete=complete.agents)
+@click.pass_obj
+def reroute(app: App, id_: str, agent: str) -> None:
+    """Move a task to another agent; a running attempt is stopped, its work stays.
+
+    \b
+    Example:
+      orch task reroute int-5 codex
+    """
+    _routed(app, app.ask(RerouteTask(id_, app.project, by=person(), agent=agent), ROUTE_SECONDS))
 
 
 @click.command()
@@ -149,6 +168,23 @@ def kill(app: App, id_: str) -> None:
       orch task kill int-5
     """
     _act(app, KillTask(id_, app.project, by=person()), "is stopped", STOP_SECONDS)
+
+
+def _routed(app: App, found: TaskRouted) -> None:
+    """Tell how a task is routed, and what is odd about it."""
+    document = {
+        "id": found.id,
+        "status": found.status,
+        "agent": found.agent,
+        "model": found.model,
+        "complexity": found.complexity,
+        "reason": found.reason,
+        "warnings": list(found.warnings),
+    }
+    how = ", ".join(filter(None, (found.model, found.complexity)))
+    lines = [f"{found.id}: {found.agent}{f' ({how})' if how else ''}: {show.clean(found.reason)}"]
+    lines += [f"note: {show.clean(one)}" for one in found.warnings]
+    show.result(app.json, document, "\n".join(lines))
 
 
 def _act(app: App, request: ActOnTask, said: str, timeout: float = 5.0) -> None:

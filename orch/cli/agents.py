@@ -70,7 +70,7 @@ def agents(ctx: click.Context, check: bool) -> None:
 @click.argument("name", default="", shell_complete=complete.agents)
 @click.pass_obj
 def cooldowns(app: App, clear: bool, name: str) -> None:
-    """Show which agents rest, and until when; --clear ends it for one or all.
+    """Show which agents and models rest, until when and why; --clear lets them work.
 
     \b
     Example:
@@ -80,15 +80,23 @@ def cooldowns(app: App, clear: bool, name: str) -> None:
         app.ask(ClearCooldowns(name))
         show.result(app.json, {"cleared": name or "all"}, f"{name or 'every agent'} may work again")
         return
-    found = app.ask(GetOverview()).cooldowns
-    kept = {agent: until for agent, until in found.items() if name in {"", agent}}
+    kept = [one for one in app.ask(GetOverview()).resting if name in {"", one[0]}]
     if app.json:
-        show.json([{"agent": agent, "until": show.rfc3339(at)} for agent, at in kept.items()])
+        show.json(
+            [
+                {"agent": agent, "model": model, "until": show.rfc3339(at), "reason": why}
+                for agent, model, at, why in kept
+            ]
+        )
     elif kept:
         now = time.time()
         show.table(
-            ("AGENT", "UNTIL", "STILL"),
-            [(a, show.moment(at), show.duration(max(at - now, 0))) for a, at in kept.items()],
+            ("AGENT", "MODEL", "UNTIL", "STILL", "WHY"),
+            [
+                (a, model or "all", show.moment(at), show.duration(max(at - now, 0)), show.clean(w))
+                for a, model, at, w in kept
+            ],
+            grow=4,
         )
     else:
         show.line("no agent rests")

@@ -42,6 +42,7 @@ COMMANDS = {
     "project": Entry("orch.cli.project:project", SETUP, "Add, remove and list projects."),
     "config": Entry("orch.cli.config:config", SETUP, "Read, change, check and explain settings."),
     "agents": Entry("orch.cli.agents:agents", SETUP, "List the agent programs and their state."),
+    "skills": Entry("orch.cli.skills:skills", SETUP, "List and update the skills of agents."),
     "completions": Entry("orch.cli.completions:completions", SETUP, "Print a shell's completion."),
     "gc": Entry("orch.cli.gc:gc", SETUP, "Remove what nothing needs any more."),
     "parse": Entry("orch.cli.parse:parse", PARTS, "Tell what a recorded run came to."),

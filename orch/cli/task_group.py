@@ -18,6 +18,7 @@ COMMANDS = {
     "next": Entry("orch.cli.act:next_", ACT, "Run what is next in the queue."),
     "retry": Entry("orch.cli.act:retry", ACT, "Start a task over."),
     "route": Entry("orch.cli.act:route", ACT, "Choose the agent of a task."),
+    "reroute": Entry("orch.cli.act:reroute", ACT, "Move a task to another agent."),
     "unblock": Entry("orch.cli.act:unblock", ACT, "Let a blocked task run again."),
     "block": Entry("orch.cli.act:block", ACT, "Hold a task back."),
     "close": Entry("orch.cli.act:close", ACT, "End a task by hand."),

@@ -34,7 +34,7 @@ class Secret:
 
 
 TIERS = ("simple", "medium", "complex")
-"""How hard a task is; what `timeout_by_complexity` and `model_map` are keyed by."""
+"""How hard a task is; what `timeout_by_complexity` and, with `review`, `model_map` are keyed by."""
 
 Seconds = Annotated[int, Meta(ge=0, le=30 * 86400)]
 Interval = Annotated[float, Meta(ge=0.1, le=86400)]
@@ -73,6 +73,30 @@ JobId = Annotated[
 ]
 
 
+SkillPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!/)(?!.*(^|/)\.\.?(/|\Z))[^\x00-\x1f\x7f\\]{0,300}\Z",
+        extra={"form": "a folder inside the repository, as skills/review"},
+    ),
+]
+GitUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https://|ssh://|git://|file:///|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:|/|"
+        r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+\Z)[^\s\x00-\x1f\x7f]{0,500}\Z",
+        extra={"form": "owner/repo, or the address of a git repository"},
+    ),
+]
+GitRef = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!-)(?!.*\.\.)[A-Za-z0-9._/+@-]{0,200}\Z",
+        extra={"form": "a branch, a tag or a commit"},
+    ),
+]
+
+
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of the sections: immutable, compared by content, unknown keys are errors."""
 
@@ -99,13 +123,40 @@ class Workflow(Section, frozen=True, kw_only=True):
 
 
 class Router(Section, frozen=True, kw_only=True):
-    """`router`: who gets a task that names no agent. Empty `agents`: all known."""
+    """`router`: who gets a task that names no agent. Empty `agents`: all known. With `mode: llm`
+    the agent `agent` is asked; `model` is claude's, another router uses its own default with it.
+    `allowed_tools` are programs that a task's profile may name, `default_skills` are given to
+    every task where they are in the catalogue."""
 
-    mode: Literal["round_robin", "weighted", "label_only"] = "round_robin"
+    mode: Literal["llm", "round_robin", "weighted", "label_only"] = "llm"
+    agent: AgentName = "claude"
+    model: str = "haiku"
+    timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     agents: tuple[AgentName, ...] = ()
     disabled_agents: tuple[AgentName, ...] = ()
     fallback_executor: str = ""
     max_route_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
+    allowed_tools: Words = (
+        *("yq", "jq", "bash", "just", "git", "rg", "sed", "awk", "python3", "node", "npm", "bun"),
+    )
+    default_skills: tuple[str, ...] = ("gh", "git-worktree")
+
+
+class ModelMap(Section, frozen=True, kw_only=True):
+    """`model_map`: the model of each agent by how hard a task is, and for reviews. `free`: models
+    of opencode that cost nothing, tried when its others rest."""
+
+    simple: dict[AgentName, str] = {}
+    medium: dict[AgentName, str] = {}
+    complex: dict[AgentName, str] = {}
+    review: dict[AgentName, str] = {}
+    free: tuple[str, ...] = ()
+
+    def of(self, tier: str, agent: str) -> str:
+        """The model of an agent for a tier (`simple`, `medium`, `complex`, `review`); '' when
+        none is mapped."""
+        known: dict[str, str] = getattr(self, tier) if tier in (*TIERS, "review") else {}
+        return known.get(agent, "")
 
 
 class AgentLimits(Section, frozen=True, kw_only=True):
@@ -117,19 +168,21 @@ class AgentLimits(Section, frozen=True, kw_only=True):
 
 class AgentConfig(Section, frozen=True, kw_only=True):
     """`agents.{name}`: how one agent is run. `command` is an argv with `{prompt_file}`,
-    `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced."""
+    `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced. `strengths` is what the router is
+    told of it."""
 
     command: Words = ()
     protocol: Literal["claude", "codex", "command", "opencode", "shell", "terminal"] = "command"
     env: dict[VariableName, Hidden] = {}
     models: tuple[str, ...] = ()
+    strengths: str = ""
     limits: AgentLimits = AgentLimits()
 
     def __repr__(self) -> str:
         env = dict.fromkeys(self.env, Secret(""))
         return (
             f"AgentConfig(command={self.command!r}, protocol={self.protocol!r}, env={env!r}, "
-            f"models={self.models!r}, limits={self.limits!r})"
+            f"models={self.models!r}, strengths={self.strengths!r}, limits={self.limits!r})"
         )
 
 
@@ -153,6 +206,15 @@ class GitHub(Section, frozen=True, kw_only=True):
     """`gh`: what the project is called, `owner/repo`."""
 
     repo: Slug = ""
+
+
+class SkillConfig(Section, frozen=True, kw_only=True):
+    """One of `skills`: a git repository with skills (folders with a SKILL.md) below `path`. A
+    `ref` that is a commit pins it."""
+
+    repo: GitUrl
+    ref: GitRef = ""
+    path: SkillPath = ""
 
 
 class JobTask(Section, frozen=True, kw_only=True):
@@ -188,10 +250,11 @@ class Config(Section, frozen=True, kw_only=True):
     workflow: Workflow = Workflow()
     router: Router = Router()
     agents: dict[AgentName, AgentConfig] = {}
-    model_map: dict[Tier, dict[AgentName, str]] = {}
+    model_map: ModelMap = ModelMap()
     git: Git = Git()
     engine: Engine = Engine()
     gh: GitHub = GitHub()
+    skills: tuple[SkillConfig, ...] = ()
     jobs: tuple[JobConfig, ...] = ()
 
 
@@ -203,7 +266,13 @@ BUILT_IN: dict[str, Any] = {
         "minimax": {"protocol": "claude", "command": ["minimax"]},
         "opencode": {"protocol": "opencode", "command": ["opencode"]},
         "shell": {"protocol": "shell"},
-    }
+    },
+    "model_map": {
+        "simple": {"claude": "haiku"},
+        "medium": {"claude": "sonnet"},
+        "complex": {"claude": "opus"},
+        "review": {"claude": "sonnet"},
+    },
 }
 """What every configuration starts from."""
 
@@ -228,13 +297,6 @@ LATER = frozenset(
         "workflow.auto_create_followup_on_changes",
         "workflow.auto_close_task_on_approval",
         "workflow.allowed_authors",
-        "router.agent",
-        "router.model",
-        "router.timeout_seconds",
-        "router.allowed_tools",
-        "router.default_skills",
-        "model_map.review",
-        "model_map.free",
         "prices",
         "budget",
         "engine.fallback_sync_interval",
@@ -250,7 +312,6 @@ LATER = frozenset(
         "channels",
         "notifications",
         "hooks",
-        "skills",
         "jobs[].timeout_seconds",
         "jobs[].dir",
         "jobs[].command",
@@ -259,7 +320,6 @@ LATER = frozenset(
 """Keys of a later version; this one refuses them by name rather than ignore them."""
 
 LATER_VALUES: dict[str, frozenset[object]] = {
-    "router.mode": frozenset({"llm"}),
     "jobs[].type": frozenset({"bash", "self-review"}),
     "jobs[].external": frozenset({True}),
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from orch.model import Profile, Task
+from orch.model import Profile, Skill, Task
 
 MEMORY_CHARACTERS = 2000
 """How much of one remembered attempt is told."""
@@ -27,14 +27,6 @@ HIDDEN = re.compile(
     "\u200b\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff"  # direction and invisible joints
     "\U000e0000-\U000e007f]"  # tag characters: a text that nobody sees
 )
-
-
-class Skill(msgspec.Struct, frozen=True, kw_only=True):
-    """A skill as agents are told of it: `text` is its SKILL.md without the front matter."""
-
-    name: str
-    description: str = ""
-    text: str = ""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,8 +113,13 @@ def around_values(around: Around) -> dict[str, Any]:
         ],
         "tree": around.tree,
         "skills": [
-            {"name": s.name, "description": s.description, "text": cut(s.text.strip(), PART_BYTES)}
-            for s in around.skills
+            {
+                "name": one.name,
+                "description": one.description,
+                "text": cut(one.text.strip(), PART_BYTES),
+                "folder": one.folder,
+            }
+            for one in around.skills
         ],
         "required_skills": list(around.required_skills),
         "tools": list(around.tools),

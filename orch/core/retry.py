@@ -71,6 +71,11 @@ def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float)
     return _retry(error, text, history, max_attempts, now)
 
 
+def moved(reason: str) -> Consequence:
+    """What follows when a person moves a running task to another agent: it goes on there."""
+    return Consequence(status=Status.ROUTED, reason=reason, counted=False)
+
+
 def _answered(verdict: Verdict, history: History, max_attempts: int) -> Consequence:
     answer = verdict.answer
     said = answer.status if answer else "done"

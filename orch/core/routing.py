@@ -15,6 +15,16 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     weights: dict[str, float] = {}
     """Of the available ones, for mode `weighted`."""
 
+    def without(self, agent: str) -> Field:
+        """The field without one agent; the same when it is ''."""
+        if not agent:
+            return self
+        return Field(
+            available=tuple(name for name in self.available if name != agent),
+            unavailable={**self.unavailable, agent: "is to be replaced"},
+            weights=self.weights,
+        )
+
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
     """The choice and its reason; an empty agent: none can be used, `reason` says why."""

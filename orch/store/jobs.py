@@ -78,6 +78,12 @@ def cooling_models(store: Store, agent: str, now: float) -> frozenset[str]:
     return frozenset(row["model"] for row in rows)
 
 
+def resting(store: Store, now: float) -> list[tuple[str, str, float, str]]:
+    """Every cooldown that still lasts: agent, model ('' for all of them), until when, and why."""
+    rows = store.rows("SELECT * FROM cooldowns WHERE until > ? ORDER BY agent, model", (now,))
+    return [(r["agent"], r["model"], r["until"], r["reason"]) for r in rows]
+
+
 def weights(store: Store) -> dict[str, tuple[float, float]]:
     """Agents whose weight was changed: the weight, and when (epoch seconds)."""
     return {r["agent"]: (r["weight"], r["at"]) for r in store.rows("SELECT * FROM weights")}

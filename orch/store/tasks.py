@@ -13,9 +13,9 @@ from orch.store.db import Store, packed, unpacked
 
 _COLUMNS = (
     "key, project, title, body, labels, author, source, status, agent, wanted_agent, model,"
-    " complexity, route_reason, route_warnings, profile, parent, after, attempts, route_attempts,"
-    " branch, worktree, pull_request, summary, blocked_reason, last_error, not_before,"
-    " created_at, updated_at"
+    " complexity, route_reason, route_warnings, route_failures, profile, parent, after,"
+    " attempts, route_attempts, branch, worktree, pull_request, summary, blocked_reason,"
+    " last_error, not_before, created_at, updated_at"
 )
 _LIGHT = _COLUMNS.replace("body,", "'' AS body,")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import defaultdict
 from pathlib import Path
@@ -19,6 +20,12 @@ _locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 """One per repository: two `git worktree add` at once fail now and then."""
 
 _QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false", "-c", "gc.auto=0")
+
+_HEX = re.compile(r"[0-9a-f]{7,40}")
+_UNASKED = {
+    "GIT_ALLOW_PROTOCOL": "https:ssh:git:file",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=20",
+}
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -102,6 +109,46 @@ def delete_branch(repo: Path, branch: str, commit: str) -> None:
     """Delete a branch, only while it still stands at `commit`."""
     with _locks[str(repo)]:
         _git(repo, "update-ref", "-d", f"refs/heads/{branch}", commit)
+
+
+def clone(url: str, folder: Path) -> None:
+    """Clone a repository into a folder that is not there yet, with nothing checked out. It asks
+    nobody for a password, and no transport but the usual ones is used."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _git(folder.parent, *_QUIET, "clone", "--quiet", "--no-checkout", "--", url, str(folder),
+         extra=_UNASKED)  # fmt: skip
+
+
+def update(folder: Path, ref: str) -> str:
+    """Fetch, and check out `ref` (a branch, tag or commit; '' for the default branch) of a clone,
+    whatever lies there; returns the commit. Raises `ToolFailed` when there is no such ref."""
+    _git(folder, *_QUIET, "fetch", "--quiet", "--tags", "--force", "origin", extra=_UNASKED)
+    commit = _named(folder, ref)
+    if not commit and _HEX.fullmatch(ref):
+        _git(folder, *_QUIET, "fetch", "--quiet", "origin", ref, check=False, extra=_UNASKED)
+        commit = commit_of(folder, ref)
+    if not commit:
+        raise ToolFailed(f"the repository has no branch, tag or commit {ref or 'HEAD'}")
+    check_out(folder, commit)
+    return commit
+
+
+def check_out(folder: Path, commit: str) -> None:
+    """Make a clone's folder hold exactly this commit."""
+    _git(folder, *_QUIET, "checkout", "--quiet", "--force", "--detach", commit)
+
+
+def head(folder: Path) -> str:
+    """The commit that is checked out, '' when there is none."""
+    return commit_of(folder, "HEAD")
+
+
+def _named(folder: Path, ref: str) -> str:
+    names = (f"refs/remotes/origin/{ref}", f"refs/tags/{ref}") if ref else ()
+    for name in names or ("refs/remotes/origin/HEAD",):
+        if found := commit_of(folder, name):
+            return found
+    return commit_of(folder, ref) if _HEX.fullmatch(ref) else ""
 
 
 def dirty(folder: Path) -> bool:

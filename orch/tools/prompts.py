@@ -8,7 +8,7 @@ takes stands at its top.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,9 +78,13 @@ def _setting(loader: object, mark: str) -> SandboxedEnvironment:
         lstrip_blocks=True,
         autoescape=False,
     )
-    setting.filters["theirs"] = lambda text, whose: fenced(text, whose, mark)
-    setting.filters["one_line"] = one_line
+    setting.filters |= filters(mark)
     return setting
+
+
+def filters(mark: str) -> dict[str, Callable[..., str]]:
+    """What templates may use: `theirs("whose")` edges other people's text with the mark."""
+    return {"theirs": lambda text, whose: fenced(text, whose, mark), "one_line": one_line}
 
 
 def _loaded(folders: Sequence[Path], known: list[Path]) -> object:

@@ -92,6 +92,7 @@ class Attempts(Takeovers):
             repo=Path(project.path) if project is not None else Path(attempt.worktree),
             config=self.config_of(task.project), known=known,
             earlier_base=earlier[0].base if earlier else "",
+            skills=self.skills_of(task, self.config_of(task.project)),
         )  # fmt: skip
 
     # ---- prepare and launch ------------------------------------------------------------------

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 import shutil
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from orch.config.schema import BUILT_IN, AgentConfig, Config
 from orch.core import names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
-from orch.core.routing import Field, Routed, choose, next_model
+from orch.core.routing import Field, Routed, choose, next_model, wanted
 from orch.core.weights import recovered
 from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
 from orch.service import every
 from orch.store import attempts, jobs, tasks
-from services.engine.ledger import Ledger
+from services.engine.skills import Skills
 from services.engine.work import missing_tools
 
 PAGE = 200
 """Tasks looked at, and new ones routed, in one go."""
 
 
-class Dispatch(Ledger):
+class Dispatch(Skills):
     """Routes what is new, claims what fits into the slots."""
 
     due_at: float | None = None
@@ -30,19 +33,32 @@ class Dispatch(Ledger):
     def advance(self, attempt: Attempt) -> None:
         """Take an attempt's next step; see `Attempts`."""
 
+    def ask_router(self, task: Task) -> None:
+        """Ask the router about a new task; see `Router`."""
+
+    def needs_router(self, _task: Task, _config: Config, _field: Field) -> bool:
+        """Whether the router is to be asked about a new task; see `Router`."""
+        return False
+
+    def asked_now(self) -> dict[str, tuple[str, str]]:
+        """The tasks about which a router is being asked: project and the router's agent."""
+        return {}
+
     def dispatch(self) -> None:
         """Route and start what can be: one transaction, then the claimed attempts begin."""
         if self.not_taking():
             return
         try:
             with self.write():
-                self._route_ready()
-                claimed = list(self._claim_ready())
+                begun = list(self._begin_ready(self._route_ready()))
         except Unknown:
             return
         self.due_at = tasks.next_due(self.store, self.now())
-        for attempt in claimed:
-            self.advance(attempt)
+        for one in begun:
+            if isinstance(one, Attempt):
+                self.advance(one)
+            else:
+                self.ask_router(one)
 
     @every(seconds=0.5)
     def look_at_the_clock(self) -> None:
@@ -96,9 +112,11 @@ class Dispatch(Ledger):
     def model_for(self, agent: str, complexity: str, config: Config) -> str | None:
         """The model an agent uses for a task of this complexity: the mapped one, else the first
         of its own that does not rest; '' for its own default, None when all of them rest."""
-        mapped = config.model_map.get(complexity, {}).get(agent, "")
+        mapped = config.model_map.of(complexity, agent)
         spec = config.agents.get(agent)
-        models = tuple(dict.fromkeys(m for m in (mapped, *(spec.models if spec else ())) if m))
+        free = config.model_map.free if spec and spec.protocol == "opencode" else ()
+        known = (mapped, *(spec.models if spec else ()), *free)
+        models = tuple(dict.fromkeys(model for model in known if model))
         return next_model(models, jobs.cooling_models(self.store, agent, self.now()))
 
     def _models_rest(self, agent: str, config: Config) -> str:
@@ -106,9 +124,10 @@ class Dispatch(Ledger):
             return ""
         return "rests with all of its models"
 
-    def routed(self, task: Task, config: Config) -> Routed:
-        """The agent for a task, by its wish, then the router's mode."""
-        field = self.field(config)
+    def routed(self, task: Task, config: Config, without: str = "") -> Routed:
+        """The agent for a task, by its wish, then the router's mode; not the agent `without`. Where
+        an agent routes, this is what holds without it: round robin."""
+        field = self.field(config).without(without)
         wish = task.wanted_agent
         named = [n for n in config.agents if n not in field.unavailable]
         asked = Field(
@@ -117,7 +136,7 @@ class Dispatch(Ledger):
             weights=field.weights,
         )
         turn = jobs.counter(self.store, "round_robin")
-        mode = config.router.mode
+        mode = "round_robin" if config.router.mode == "llm" else config.router.mode
         chosen = choose(
             forced=wish, labels=task.labels, mode="label_only", field=asked, fallback="", turn=turn
         )
@@ -135,20 +154,45 @@ class Dispatch(Ledger):
 
     def _route(self, task: Task) -> bool:
         config = self.config_of(task.project)
-        chosen = self.routed(task, config)
+        chosen = self.kept(task, config, self.field(config)) or self.routed(task, config)
         if not chosen.agent:
             if task.route_reason != chosen.reason:
                 tasks.update(self.store, task.key, self.now(), route_reason=chosen.reason)
                 self.event("route_refused", task.key, reason=chosen.reason)
             return False
         jobs.set_counter(self.store, "round_robin", chosen.turn)
-        model = self.model_for(chosen.agent, task.complexity, config) or ""
-        tasks.update(
-            self.store, task.key, self.now(), status=Status.ROUTED, agent=chosen.agent,
-            model=model, route_reason=chosen.reason, route_attempts=task.route_attempts + 1,
-        )  # fmt: skip
-        self.event("task_routed", task.key, agent=chosen.agent, reason=chosen.reason)
+        reason = self.why_not_asked(task, config, chosen.reason)
+        self.set_route(task, config, agent=chosen.agent, reason=reason)
         return True
+
+    def set_route(
+        self, task: Task, config: Config, *, agent: str, reason: str, **more: Any
+    ) -> None:
+        """Record a choice, inside a transaction; `more` are columns that go with it."""
+        complexity = more.get("complexity", task.complexity)
+        model = self.model_for(agent, complexity, config) or ""
+        warnings = more.setdefault("route_warnings", ())
+        tasks.update(
+            self.store, task.key, self.now(), status=Status.ROUTED, agent=agent, model=model,
+            route_reason=reason, route_attempts=task.route_attempts + 1, route_failures=0, **more,
+        )  # fmt: skip
+        told = {"warnings": list(warnings)} if warnings else {}
+        self.event("task_routed", task.key, agent=agent, model=model, complexity=complexity,
+                   reason=reason, **told)  # fmt: skip
+
+    def kept(self, task: Task, config: Config, field: Field) -> Routed | None:
+        """The agent that a task has already, where a router chose it: it goes on with that one
+        (after its subtasks, say) unless somebody asked for another."""
+        if config.router.mode != "llm" or wanted(task.labels, task.wanted_agent):
+            return None
+        if task.agent not in field.available:
+            return None
+        turn = jobs.counter(self.store, "round_robin")
+        return Routed(agent=task.agent, reason=task.route_reason, turn=turn)
+
+    def why_not_asked(self, _task: Task, _config: Config, reason: str) -> str:
+        """The reason of a choice, with why the router was not asked before it; see `Router`."""
+        return reason
 
     # ---- claiming ----------------------------------------------------------------------------
 
@@ -167,7 +211,7 @@ class Dispatch(Ledger):
     def load(self) -> Load:
         """What runs now."""
         load = Load()
-        for project, agent in attempts.load(self.store):
+        for project, agent in (*attempts.load(self.store), *self.asked_now().values()):
             load = load.plus(project, agent)
         return load
 
@@ -175,6 +219,10 @@ class Dispatch(Ledger):
         """Why a task is not running, for people."""
         project = self.loaded.projects.get(task.project)
         problem = "is not registered" if project is None else project.problem
+        if task.key in self.asked_now():
+            return f"the router ({self.asked_now()[task.key][1]}) to choose its agent"
+        if task.status in WAITING and self.skills_come(self.config_of(task.project)):
+            return "the skills of its project to be read"
         holds = Holds(
             after=tuple(tasks.unfinished_before(self.store, task.key)),
             children=tuple(tasks.children(self.store, task.key, unfinished=True)),
@@ -183,9 +231,11 @@ class Dispatch(Ledger):
         )
         return waiting_for(task, holds, self.load(), self.limits(), self.now())
 
-    def _ready_tasks(self, status: Status, passed: set[str] | None = None) -> Iterator[Task]:
-        """Ready tasks in their order; those of projects put into `passed` on the way are left out
-        from the next page on."""
+    def _ready_tasks(
+        self, status: Status, passed: set[str] | None = None
+    ) -> Iterator[tuple[tasks.Place, Task]]:
+        """Ready tasks in their order, with their places; those of projects put into `passed` on
+        the way are left out from the next page on."""
         place = tasks.FRONT
         while True:
             healthy = tuple(
@@ -194,36 +244,57 @@ class Dispatch(Ledger):
                 if not project.problem and slug not in (passed or ())
             )
             page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE)
-            yield from (task for _, task in page)
+            yield from page
             if len(page) < PAGE:
                 return
             place = page[-1][0]
 
-    def _route_ready(self) -> None:
-        """Route a page of new tasks, and soon the next. A project none of whose agents can be used
-        holds back nobody else's tasks."""
+    def _route_ready(self) -> list[tuple[tasks.Place, Task]]:
+        """Route a page of new tasks, and soon the next; returns those about which the router is to
+        be asked. A project none of whose agents can be used holds back nobody else's tasks."""
         routed = 0
         stuck: set[str] = set()
-        for task in self._ready_tasks(Status.NEW, stuck):
-            if self._route(task):
+        asking: list[tuple[tasks.Place, Task]] = []
+        asked, of_project = self.asked_now(), Counter[str]()
+        fields: dict[str, Field] = {}
+        for place, task in self._ready_tasks(Status.NEW, stuck):
+            if task.key in asked:
+                continue
+            config = self.config_of(task.project)
+            if task.project not in fields:
+                fields[task.project] = self.field(config)
+            if self.needs_router(task, config, fields[task.project]):
+                if not self.skills_come(config):
+                    asking.append((place, task))
+                of_project[task.project] += 1
+                if of_project[task.project] >= PAGE:
+                    stuck.add(task.project)
+            elif self._route(task):
                 routed += 1
             else:
                 stuck.add(task.project)
             if routed == PAGE:
                 self.stir()
-                return
+                break
+        return asking
 
-    def _claim_ready(self) -> Iterator[Attempt]:
+    def _begin_ready(self, asking: list[tuple[tasks.Place, Task]]) -> Iterator[Attempt | Task]:
+        """What starts now, in the order of the queue: attempts of routed tasks, and questions to
+        the router about new ones, which take a slot too."""
         load, limits = self.load(), self.limits()
         if load.total >= limits.total:
             return
-        for task in self._ready_tasks(Status.ROUTED):
-            if full(task.project, task.agent, load, limits):
+        ready = heapq.merge(asking, self._ready_tasks(Status.ROUTED), key=lambda one: one[0])
+        for _, task in ready:
+            asks = task.status is Status.NEW
+            agent = self.config_of(task.project).router.agent if asks else task.agent
+            if full(task.project, agent, load, limits):
                 continue
-            agent = self._still_usable(task)
-            if not agent or full(task.project, agent, load, limits) or self._lacks_tools(task):
-                continue
-            yield self._claim(task, agent)
+            if not asks:
+                agent = self._still_usable(task)
+                if not agent or full(task.project, agent, load, limits) or self._lacks(task):
+                    continue
+            yield task if asks else self._claim(task, agent)
             load = load.plus(task.project, agent)
             if load.total >= limits.total:
                 return
@@ -243,8 +314,14 @@ class Dispatch(Ledger):
             tasks.update(self.store, task.key, self.now(), status=Status.NEW)
         return chosen.agent
 
-    def _lacks_tools(self, task: Task) -> bool:
-        lacking = missing_tools(self.config_of(task.project).workflow.required_tools)
+    def _lacks(self, task: Task) -> bool:
+        """Whether tools or skills are missing that are required: no attempt is spent then."""
+        config = self.config_of(task.project)
+        skills = self.missing_skills(config)
+        if skills and self.skills_come(config):
+            return True
+        lacking = missing_tools(config.workflow.required_tools)
+        lacking += [f"the skill {name}" for name in skills]
         if lacking:
             reason = f"required and not installed: {', '.join(lacking)}"
             tasks.update(self.store, task.key, self.now(), status=Status.BLOCKED,
@@ -273,6 +350,8 @@ class Dispatch(Ledger):
         self.event("attempt_started", task.key, attempt=attempt.n, agent=agent)
         return attempts.get(self.store, attempt.id)
 
+
+WAITING = (Status.NEW, Status.ROUTED)
 
 VENDORS = frozenset(BUILT_IN["agents"]) - {"shell"}
 """The vendors' CLIs that every configuration knows."""

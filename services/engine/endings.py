@@ -15,10 +15,10 @@ from orch.messages import SessionChanged
 from orch.model import Answer, Attempt, ErrorClass, Phase, Status, Task, Verdict
 from orch.store import attempts, jobs, tasks
 from services.engine import work
-from services.engine.dispatch import Dispatch
+from services.engine.router import Router
 
 
-class Endings(Dispatch):
+class Endings(Router):
     """Ends attempts: one transaction for the attempt, its task, its memory and the events."""
 
     def setup(self) -> None:
@@ -38,6 +38,8 @@ class Endings(Dispatch):
             verdict, self._history(task, verdict, told.launched_at is not None),
             max_attempts=config.workflow.max_attempts, now=now,
         )  # fmt: skip
+        if told.outcome == "rerouted" and verdict.error is ErrorClass.CANCELLED:
+            consequence = retry.moved(verdict.message)
         status = Status.DONE if told.outcome == "closed" else consequence.status
         with self.write():
             if verdict.ok and verdict.answer is not None and status is not Status.NEEDS_REVIEW:

@@ -20,6 +20,7 @@ class JobDesk(ReportDesk):
 
     def on_config(self) -> None:
         """The jobs may have changed; a new one owes nothing from before it was seen."""
+        super().on_config()
         with self.write():
             for project, job in self._all_jobs():
                 line = f"{job.schedule} {job.timezone}".strip()

@@ -9,8 +9,8 @@ import msgspec
 from orch.config.schema import Config
 from orch.core import names
 from orch.core.outline import outline
-from orch.core.prompt import Around, Known, Skill, agent_values
-from orch.model import Attempt, Task
+from orch.core.prompt import Around, Known, agent_values
+from orch.model import Attempt, Skill, Task
 from orch.paths import Home
 from orch.tools import git, project
 from orch.tools.prompts import Prompt, render

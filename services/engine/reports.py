@@ -27,7 +27,7 @@ from orch.model import Attempt, Event, Phase, Session
 from orch.service import answers, every
 from orch.store import attempts, events, jobs, outbox, takeovers, tasks
 from services.engine.attempts import DAY
-from services.engine.tasks import TaskDesk
+from services.engine.routes import RouteDesk
 
 EVENT_BYTES = 700_000
 """How much of the events log goes into one reply."""
@@ -36,7 +36,7 @@ KEEP_DAYS = 90
 """How long events of finished tasks are kept; replies and deliveries: two days."""
 
 
-class ReportDesk(TaskDesk):
+class ReportDesk(RouteDesk):
     """Answers what others read, and leases effects."""
 
     @answers(EventsSince)
@@ -83,7 +83,7 @@ class ReportDesk(TaskDesk):
     def overview(self, _request: GetOverview) -> Overview:
         """What `orch status` shows of the engine."""
         open_now = [a for a in attempts.open_ones(self.store) if a.launched_at]
-        problems = [self.config_problem, *self.loaded.problems]
+        problems = [self.config_problem, *self.loaded.problems, *self.skill_problems()]
         if self.problem:
             problems.append(f"database: {self.problem}")
         cooling = jobs.cooling(self.store, self.now())
@@ -94,6 +94,7 @@ class ReportDesk(TaskDesk):
             sessions=self._sessions(open_now[:500]),
             problems=tuple(text for text in problems if text),
             cooldowns={agent: until for agent, (until, _) in cooling.items()},
+            resting=tuple(jobs.resting(self.store, self.now())),
             agents=attempts.record(self.store, self.now() - 7 * DAY),
         )
 

@@ -18,7 +18,6 @@ from orch.messages import (
     KillTask,
     ListTasks,
     RetryTask,
-    RouteTask,
     RunTask,
     TaskAdded,
     TaskDetail,
@@ -26,7 +25,7 @@ from orch.messages import (
     TaskTotals,
     UnblockTask,
 )
-from orch.model import Status, Task
+from orch.model import Profile, Status, Task
 from orch.service import answers
 from orch.store import approvals, attempts, takeovers, tasks
 from services.engine.attempts import Attempts
@@ -126,31 +125,6 @@ class TaskDesk(Attempts):
 
     # ---- acting ------------------------------------------------------------------------------
 
-    @answers(RouteTask)
-    def route_task(self, request: RouteTask) -> Done:
-        """Choose the agent again."""
-        task = self._idle(request)
-        config = self.config_of(task.project)
-        if request.agent and request.agent not in config.agents:
-            raise NotFound(
-                f"there is no agent {request.agent!r}",
-                f"known agents: {', '.join(sorted(config.agents))}",
-            )
-        wish = request.agent or task.wanted_agent
-        chosen = self.routed(msgspec.structs.replace(task, wanted_agent=wish), config)
-        if not chosen.agent:
-            raise Refused(chosen.reason)
-        if task.status not in (Status.NEW, Status.ROUTED):
-            raise Refused(f"{task.key} is {task.status}", f"`orch task retry {task.key}` first")
-        with self.write():
-            tasks.update(
-                self.store, task.key, self.now(), status=Status.ROUTED, agent=chosen.agent,
-                wanted_agent=wish, route_reason=chosen.reason,
-            )  # fmt: skip
-            self.event("task_routed", task.key, agent=chosen.agent, reason=chosen.reason)
-        self.stir()
-        return Done()
-
     @answers(RunTask)
     def run_task(self, request: RunTask) -> Done:
         """Put a task first; with no id, look for work now."""
@@ -249,6 +223,7 @@ class TaskDesk(Attempts):
         columns: dict[str, object] = {
             "status": Status.NEW, "blocked_reason": "", "last_error": "", "not_before": 0.0,
             "agent": "", "model": "", "route_reason": "", "delegated": 0,
+            "route_failures": 0, "route_warnings": (), "profile": Profile(),
         }  # fmt: skip
         if fresh:
             past = attempts.of_task(self.store, task.key, limit=1)

@@ -14,7 +14,7 @@ from orch.config.schema import AgentConfig, Config
 from orch.core import prompt
 from orch.errors import Refused, Unknown
 from orch.hosts import Host
-from orch.model import Attempt, Task, Verdict
+from orch.model import Attempt, Skill, Task, Verdict
 from orch.paths import Home
 from orch.session.launch import EVENTS, STDERR, Launch, Result, prepare
 from orch.tools import git
@@ -39,7 +39,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
     known: prompt.Known
     earlier_base: str = ""
-    skills: tuple[prompt.Skill, ...] = ()
+    skills: tuple[Skill, ...] = ()
 
     @property
     def run(self) -> str:
@@ -96,7 +96,7 @@ def launch(order: Order) -> None:
         "prompt-sys.md": told.system,
         "prompt-msg.md": told.message,
     }
-    plan = agents.plan(order.attempt.agent, _spec(spec), _work(order))
+    plan = agents.plan(order.attempt.agent, agent_spec(spec), _work(order))
     for name, text in {**files, **plan.files}.items():
         path = order.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,8 @@ def write_sidecar(folder: Path, text: bytes) -> None:
     fresh.replace(folder / "sidecar.json")
 
 
-def _spec(spec: AgentConfig) -> agents.AgentSpec:
+def agent_spec(spec: AgentConfig) -> agents.AgentSpec:
+    """An agent of the config as its adapter wants it."""
     return agents.AgentSpec(
         protocol=spec.protocol, command=spec.command, env=spec.env, models=spec.models
     )

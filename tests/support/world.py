@@ -34,13 +34,12 @@ CONFIG = """\
 projects:
 {projects}
 router:
-  mode: round_robin
-  agents: [script]
+  {router}
 agents:
   script:
     protocol: command
     command: [{python}, {agent}]
-engine:
+{agents}engine:
   max_parallel: {max_parallel}
   tick_interval: 1
   sync_interval: 2
@@ -79,6 +78,9 @@ class World:
         self.started: list[subprocess.Popen[str]] = []
         self.max_parallel = 4
         self.more = ""
+        self.router = "mode: round_robin\n  agents: [script]"
+        self.agents = ""
+        """What stands below `router`, and further agents, for the next `configure`."""
         self.env = self._environment()
         self.project("octo/demo")
 
@@ -112,6 +114,8 @@ class World:
             python=json.dumps(sys.executable),
             agent=json.dumps(str(AGENT)),
             max_parallel=self.max_parallel,
+            router=self.router,
+            agents=self.agents,
             more=self.more,
         )
         fresh = self.home.root / ".config.fresh"

@@ -18,7 +18,7 @@ def plan(protocol, *command, env=None, **more):
 
 
 @pytest.mark.parametrize("protocol, has, lacks", [
-    ("claude", ("-p --output-format json", "--tools  --strict", "--model m"), ("skip-perm",)),
+    ("claude", ("-p --output-format stream-json", "--tools  --strict"), ("skip-perm",)),
     ("codex", ("exec --json", "--sandbox read-only", "--disable shell_tool", "--model m -"), ()),
     ("opencode", ("run --format json", "--model m"), ("--auto",)),
 ])  # fmt: skip

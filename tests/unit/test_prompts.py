@@ -11,7 +11,6 @@ from orch.core.prompt import (
     PART_BYTES,
     Around,
     Known,
-    Skill,
     agent_values,
     cut,
     fenced,
@@ -19,7 +18,7 @@ from orch.core.prompt import (
     task_values,
 )
 from orch.errors import ConfigError
-from orch.model import Profile, Task
+from orch.model import Profile, Skill, Task
 from orch.paths import data
 from orch.tools.prompts import Prompt, render
 
