@@ -16,6 +16,7 @@ from orch.cli.task import person
 from orch.config.schema import Config
 from orch.core import plan as plans
 from orch.core.plan import Plan
+from orch.core.router import strengths
 from orch.errors import Malformed, NotFound, OrchError, Refused
 from orch.messages import AddPlan, GetTask, PlanAdded
 
@@ -38,7 +39,7 @@ SHOWN = 400
 @click.command("plan")
 @click.argument("text")
 @click.option("--agent", default="", shell_complete=complete.agents, help="Who is to plan.")
-@click.option("--model", default="", help="Its model; else the agent's own default.")
+@click.option("--model", default="", help="Its model; else that of complex tasks.")
 @click.option(
     "--parent", default="", metavar="ID", shell_complete=complete.tasks,
     help="Below this task; else a new one holds the goal.",
@@ -104,9 +105,9 @@ class Planner:
         self.folder = Path(loaded.projects[project].path)
         self.goal = goal
         self.most = most
-        self.model = model
         self.timeout = timeout
         self.agent = whom.choose(self.config, agent, ASKABLE, "plan")
+        self.model = model or self.config.model_map.of("complex", self.agent)
         self.agents = tuple(self.config.agents)
 
     def propose(self) -> Plan:
@@ -179,7 +180,7 @@ class Planner:
 def agents_of(config: Config) -> list[dict[str, str]]:
     """The agents that may be given work, as a prompt names them."""
     names = [name for name in config.agents if name not in config.router.disabled_agents]
-    return [{"name": name, "strengths": config.agents[name].protocol} for name in names]
+    return [{"name": name, "strengths": strengths(name, config.agents[name])} for name in names]
 
 
 def agree(goal: str, proposed: Plan, most: int, agents: tuple[str, ...]) -> Plan | None:
