@@ -11,10 +11,12 @@ from orch.errors import BY_NAME, Malformed, OrchError
 from orch.model import (
     Approval,
     Attempt,
+    Cost,
     Effect,
     Event,
     Job,
-    PlannedTask,
+    JobRun,
+    Period,
     Question,
     Served,
     Session,
@@ -24,6 +26,7 @@ from orch.model import (
     Takeover,
     Task,
     Usage,
+    Value,
 )
 
 MAX_BYTES = 1 << 20
@@ -150,6 +153,17 @@ class AddTask(ToEngine[TaskAdded], frozen=True):
     key: str = ""
 
 
+class PlannedTask(Value, frozen=True, kw_only=True):
+    """A step of a plan; `after` are the places (from 0) of earlier steps that come before it."""
+
+    title: str
+    body: str = ""
+    labels: tuple[str, ...] = ()
+    agent: str = ""
+    complexity: str = ""
+    after: tuple[int, ...] = ()
+
+
 class PlanAdded(Message, frozen=True):
     """The key of the task that the plan's steps are children of, and the steps' keys in order."""
 
@@ -181,7 +195,8 @@ class Tasks(Message, frozen=True):
 
 
 class ListTasks(ToEngine[Tasks], frozen=True):
-    """Tasks by age, youngest last. Empty `statuses`: all that are not done."""
+    """The youngest tasks that match, youngest last, at most `limit` (and 1000) of them. Empty
+    `statuses`: all that are not done. For the page before one, `before` names its oldest task."""
 
     project: str = ""
     statuses: tuple[str, ...] = ()
@@ -190,6 +205,7 @@ class ListTasks(ToEngine[Tasks], frozen=True):
     author: str = ""
     parent: str = ""
     limit: int = 200
+    before: str = ""
 
 
 class TaskDetail(Message, frozen=True):
@@ -409,10 +425,45 @@ class Overview(Message, frozen=True):
     resting: tuple[tuple[str, str, float, str], ...] = ()
     """Every cooldown: agent, model ('' for all of them), until when, and why."""
     agents: dict[str, dict[str, float]] = {}
+    notices: tuple[Event, ...] = ()
 
 
 class GetOverview(ToEngine[Overview], frozen=True):
     """Slots, queue, sessions, problems, and per agent how its attempts went."""
+
+
+class Costs(Message, frozen=True):
+    """What attempts cost from `since` to `until` (epoch seconds; 0: from the beginning), summed
+    `by` those names, and in all. Of one task: its attempts one by one, and its limits (0: none)."""
+
+    since: float
+    until: float
+    by: tuple[str, ...]
+    rows: tuple[Cost, ...]
+    total: Cost
+    task: str = ""
+    max_tokens: int = 0
+    max_usd: float = 0.0
+
+
+class GetCosts(ToEngine[Costs], frozen=True):
+    """What was spent. `by`: any of agent,model,day,task; `since`: 24h, 7d, a date (in the engine's
+    time zone); an `id` asks for one task instead, attempt by attempt."""
+
+    id: str = ""
+    project: str = ""
+    by: str = ""
+    since: str = ""
+
+
+class Metrics(Message, frozen=True):
+    """How attempts went, the shortest period first."""
+
+    periods: tuple[Period, ...]
+
+
+class GetMetrics(ToEngine[Metrics], frozen=True):
+    """Outcomes, durations and errors of the last 24 hours and the last 7 days."""
 
 
 class ClearCooldowns(ToEngine[Done], frozen=True):
@@ -443,9 +494,10 @@ class SyncSkills(ToEngine[SkillsListed], frozen=True):
 
 class Garbage(Message, frozen=True):
     """What `orch gc` found: each `(kind, name, verdict)`; verdict `removed`, `removable` or why
-    it stays."""
+    it stays. `left_out` more did not fit into the message."""
 
     items: tuple[tuple[str, str, str], ...]
+    left_out: int = 0
 
 
 class CollectGarbage(ToEngine[Garbage], frozen=True):
@@ -506,11 +558,31 @@ class ListJobs(ToEngine[Jobs], frozen=True):
     project: str = ""
 
 
+class JobDetail(Message, frozen=True):
+    """A job and its newest runs, newest first."""
+
+    job: Job
+    runs: tuple[JobRun, ...]
+
+
+class GetJob(ToEngine[JobDetail], frozen=True):
+    """One job with its last runs. Without `project` its id must be that of one job alone."""
+
+    id: str
+    project: str = ""
+    limit: int = 20
+
+
 class JobFired(Message, frozen=True):
-    """The task that the firing made ('' when skipped, and why)."""
+    """What the firing made: a task, or the run of a number; `outcome` is `skipped` where it made
+    nothing, `queued` or `started`, or what a self-review came to; `reason` says why. `before`: it
+    was an earlier request that fired it."""
 
     task: str
     reason: str = ""
+    run: int = 0
+    outcome: str = ""
+    before: bool = False
 
 
 class FireJob(ToEngine[JobFired], frozen=True):
@@ -521,10 +593,19 @@ class FireJob(ToEngine[JobFired], frozen=True):
     at: float
 
 
-class PassRun(Message, frozen=True):
-    """One scheduler pass: `(job, due time, task)` of each that fired."""
+class RunJob(ToEngine[JobFired], frozen=True):
+    """Run a job now, whatever its schedule and also when it is disabled; its `overlap` holds."""
 
-    fired: tuple[tuple[str, float, str], ...]
+    id: str
+    project: str = ""
+    by: str = ""
+    key: str = ""
+
+
+class PassRun(Message, frozen=True):
+    """One scheduler pass: `(job, due time, task, outcome)` of each that fired."""
+
+    fired: tuple[tuple[str, float, str, str], ...]
 
 
 class RunPass(ToScheduler[PassRun], frozen=True):

@@ -131,6 +131,8 @@ class Attempt(Value, frozen=True, kw_only=True):
     ended_at: float | None = None
     counted: bool = True
     usage: Usage = Usage()
+    used_model: str = ""
+    """The model that answered, as the agent named it; `model` is the one asked for."""
 
 
 class Profile(Value, frozen=True, kw_only=True):
@@ -200,15 +202,43 @@ class Task(Value, frozen=True, kw_only=True):
     updated_at: float = 0.0
 
 
-class PlannedTask(Value, frozen=True, kw_only=True):
-    """A step of a plan; `after` are the places (from 0) of earlier steps that come before it."""
+class Cost(Value, frozen=True, kw_only=True):
+    """What attempts cost in sum. `usd` is the sum of what is known, None where nothing is;
+    `unpriced` counts attempts that used tokens at a price nobody knows. `agent`, `model`, `day`
+    and `task` say of which, '' where that was not asked for."""
 
-    title: str
-    body: str = ""
-    labels: tuple[str, ...] = ()
     agent: str = ""
-    complexity: str = ""
-    after: tuple[int, ...] = ()
+    model: str = ""
+    day: str = ""
+    task: str = ""
+    attempts: int = 0
+    unpriced: int = 0
+    usage: Usage = Usage()
+
+
+class AgentRecord(Value, frozen=True, kw_only=True):
+    """How an agent's attempts went. `judged` are those that count for or against it: neither
+    stopped by a person nor lost by orch nor met by a vendor's limit. Percentiles (nearest rank) of
+    the seconds from start to end are over the judged ones; None without any."""
+
+    agent: str
+    attempts: int = 0
+    done: int = 0
+    judged: int = 0
+    p50_seconds: float | None = None
+    p95_seconds: float | None = None
+    usd: float | None = None
+
+
+class Period(Value, frozen=True, kw_only=True):
+    """How all attempts went that ended since then (epoch seconds): counts by outcome and by error
+    class, and each agent's record."""
+
+    since: float
+    attempts: int = 0
+    outcomes: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    agents: tuple[AgentRecord, ...] = ()
 
 
 class Event(Value, frozen=True, kw_only=True):
@@ -318,7 +348,9 @@ class Effect(Value, frozen=True, kw_only=True):
 class Job(Value, frozen=True, kw_only=True):
     """A scheduled job as configured (`spec: jobs`); `project` is empty for a global one.
 
-    `seen_at`: when the engine first saw it with this schedule; nothing before is owed.
+    `seen_at`: when the engine first saw it with this schedule; nothing before is owed. `last_due`:
+    the newest time that the clock fired; `last_run`: that of the newest run of all. `active`: what
+    of it goes on, a task or a run.
     """
 
     id: str
@@ -334,11 +366,43 @@ class Job(Value, frozen=True, kw_only=True):
     catch_up: str = "once"
     overlap: str = "skip"
     problem: str = ""
+    command: str = ""
+    dir: str = "."
+    timeout_seconds: int = 0
     seen_at: float | None = None
     last_due: float | None = None
+    last_run: float | None = None
     last_task: str = ""
     last_result: str = ""
+    active: str = ""
     runs: int = 0
+
+
+class JobRun(Value, frozen=True, kw_only=True):
+    """One firing of a job: for its time `due`, or by a person (`manual`). Unique on project, job
+    and due; `run` numbers the runs of a home.
+
+    `state` is queued, starting, running or ended; `outcome` is done, failed, timeout, cancelled,
+    lost, skipped or no_issues, and of a run that made a `task` the status that this came to.
+    `folder` holds the output of a command (`terminal.log`); times are seconds since the epoch.
+    """
+
+    project: str
+    job: str
+    due: float
+    run: int = 0
+    type: str = "task"
+    manual: bool = False
+    state: str = "ended"
+    task: str = ""
+    outcome: str = ""
+    reason: str = ""
+    summary: str = ""
+    session: str = ""
+    folder: str = ""
+    exit_code: int | None = None
+    fired_at: float = 0.0
+    ended_at: float | None = None
 
 
 class Served(Value, frozen=True, kw_only=True):

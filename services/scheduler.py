@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from orch.core.schedule import Agenda, Firing, Key, key
-from orch.errors import OrchError, Unavailable
+from orch.errors import OrchError, Unavailable, Unknown
 from orch.marks import answers, every, on
 from orch.messages import FireJob, JobsChanged, ListJobs, PassRun, RunPass
 from orch.service import Service, run
@@ -13,7 +13,7 @@ from orch.service import Service, run
 RETRY = 1.0
 """Seconds until an engine that did not answer is asked again."""
 
-Fired = tuple[str, float, str]
+Fired = tuple[str, float, str, str]
 
 
 class Scheduler(Service):
@@ -46,7 +46,7 @@ class Scheduler(Service):
             if not self.loaded:
                 self._load()
             self._fire_due()
-        except Unavailable as error:
+        except (Unavailable, Unknown) as error:
             self._alarm.set(self.clock() + RETRY)
             self.seldom.warning("engine", f"jobs wait for the engine: {error}")
         else:
@@ -71,31 +71,34 @@ class Scheduler(Service):
     def _fire_due(self) -> list[Fired]:
         """Fire what is due, those last that got no answer before, so that none blocks another.
 
-        Raises `Unavailable` when the engine does not answer; what is left stays due.
+        Raises `Unavailable` when the engine does not answer, and `Unknown` when it cannot write it
+        down; what is left stays due.
         """
         due = self.agenda.due(self.now())
         fired = []
         for firing in sorted(due, key=lambda one: self._refusals.get(key(one.job), 0)):
-            fired.append(self._fire(firing))
+            fired += self._fire(firing)
             self.agenda.settled(firing)
             self._refusals.pop(key(firing.job), None)
         return fired
 
-    def _fire(self, firing: Firing) -> Fired:
+    def _fire(self, firing: Firing) -> list[Fired]:
         job, at = firing
         try:
             done = self.ask(FireJob(job.id, job.project, at))
-        except Unavailable:
+        except (Unavailable, Unknown):
             self._refusals[key(job)] = self._refusals.get(key(job), 0) + 1
             raise
         except OrchError as error:
             self.log.warning(f"job {job.id} was not fired: {error}", extra={"due": at})
-            return job.id, at, ""
+            return [(job.id, at, "", "refused")]
+        if done.before:  # by another scheduler, or before the clock was set back
+            return []
         self.log.info(
             f"fired job {job.id}",
-            extra={"due": at, "task": done.task, "reason": done.reason},
+            extra={"due": at, "task": done.task, "run": done.run, "reason": done.reason},
         )
-        return job.id, at, done.task
+        return [(job.id, at, done.task, done.outcome)]
 
     def _plan(self) -> None:
         nearest = self.agenda.nearest()

@@ -88,6 +88,8 @@ def arguments(work: Work) -> tuple[str, ...]:
     argv += ["--replay-user-messages", "--permission-prompt-tool", "stdio"]
     argv += ["--permission-mode", "default" if supervised else "bypassPermissions"]
     argv += ["--append-system-prompt-file", f"{work.folder}/{SYSTEM}"]
+    if work.metered:
+        argv += ["--include-partial-messages"]  # else it tells its output at the turn's end only
     if work.model:
         argv += ["--model", work.model]
     if work.resume:

@@ -13,6 +13,7 @@ import difflib
 import json
 
 from orch.agents import stream
+from orch.agents.claude_usage import Requests, total
 from orch.agents.stream import (
     Answered,
     Asked,
@@ -71,7 +72,7 @@ class ClaudeStream:
         self._calls: dict[str, tuple[str, dict[str, Any]]] = {}
         self._unheard: list[str] = []
         self._spent = TokensUsed(0, 0)
-        self._counted: set[str] = set()
+        self._requests = Requests()
         self._begun = self._ended = self._interrupted = False
         self._orders = 0
 
@@ -166,7 +167,10 @@ class ClaudeStream:
             return _limit(message.get("rate_limit_info") or {}), b""
         if kind == "control_cancel_request":
             return self._withdrawn(str(message.get("request_id"))), b""
-        if kind in ("control_response", "stream_event", "keep_alive"):
+        if kind == "stream_event":
+            used = self._count(self._requests.streamed(message))
+            return [used] if used else [], b""
+        if kind in ("control_response", "keep_alive"):
             return [], b""
         return [Unknown(str(kind)[:40])], b""
 
@@ -203,17 +207,14 @@ class ClaudeStream:
                 if len(self._calls) < MOST_CALLS:
                     self._calls[call] = (name, given)
                 steps.append(ToolCalled(call, name, self._short(summary(name, given))))
-        used = self._count(body)
+        used = self._count(self._requests.seen(body))
         return [*steps, used] if used else steps
 
-    def _count(self, body: dict[str, Any]) -> TokensUsed | None:
-        """What a model request used, once for each: its blocks come as messages of one id."""
-        usage, request = body.get("usage"), str(body.get("id"))
-        if not isinstance(usage, dict) or request in self._counted:
-            return None
-        self._counted.add(request)
-        self.used = (self.used or self._spent).plus(tokens(usage))
-        return self.used
+    def _count(self, more: TokensUsed | None) -> TokensUsed | None:
+        """All that was used, now that a request has used more."""
+        if more is not None:
+            self.used = (self.used or self._spent).plus(more)
+        return self.used if more is not None else None
 
     def _user(self, message: dict[str, Any]) -> list[Step]:
         content = message["message"].get("content")
@@ -249,7 +250,7 @@ class ClaudeStream:
         self.session = name(message.get("session_id")) or self.session
         self.used = total(message, self._spent)
         self._spent = self.used
-        self._counted.clear()
+        self._requests.clear()
         if message.get("is_error") or message.get("subtype") != "success":
             errors = message.get("errors")
             said = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
@@ -356,38 +357,6 @@ def intended(given: dict[str, Any]) -> tuple[str, ...]:
             diff = difflib.ndiff(old.splitlines()[:500], new.splitlines()[:500])
             lines += [f"{line[0]}{line[2:]}" for line in diff if line[0] in "+- "]
     return tuple(lines)
-
-
-def tokens(usage: dict[str, Any]) -> TokensUsed:
-    """The tokens of a `usage` object (Anthropic's Messages API)."""
-    return TokensUsed(
-        input=_count(usage, "input_tokens", "inputTokens"),
-        output=_count(usage, "output_tokens", "outputTokens"),
-        cache_read=_count(usage, "cache_read_input_tokens", "cacheReadInputTokens"),
-        cache_write=_count(usage, "cache_creation_input_tokens", "cacheCreationInputTokens"),
-    )
-
-
-def total(result: dict[str, Any], before: TokensUsed) -> TokensUsed:
-    """What the run used up to this `result`: `modelUsage` and `total_cost_usd` count the whole
-    process, all models; `usage`, where there is nothing else, counts the turn alone."""
-    usd = result.get("total_cost_usd")
-    usd = float(usd) if isinstance(usd, int | float) and abs(usd) < 1e12 else before.usd
-    models = result.get("modelUsage")
-    if isinstance(models, dict) and models:
-        counted = TokensUsed(0, 0)
-        for one in models.values():
-            counted = counted.plus(tokens(one))
-    else:
-        counted = before.plus(tokens(result.get("usage") or {}))
-    return counted._replace(usd=usd)
-
-
-def _count(usage: dict[str, Any], *names: str) -> int:
-    for name in names:
-        if isinstance(usage.get(name), int):
-            return int(usage[name])
-    return 0
 
 
 def _limit(info: dict[str, Any]) -> list[Step]:

@@ -33,7 +33,8 @@ class Permissions(Value, frozen=True, kw_only=True):
 class Work(Value, frozen=True, kw_only=True):
     """One attempt's work. `folder` is the attempt's folder, `worktree` where the agent works,
     `run` the marker of its processes; the prompts lie in the folder under `PROMPT`, `SYSTEM`.
-    `resume` is the native session to go on with (`Verdict.native_session`), '' for a new one."""
+    `resume` is the native session to go on with (`Verdict.native_session`), '' for a new one.
+    `metered`: a budget is watched, so the agent is to tell at once what it uses."""
 
     task: str
     attempt: int
@@ -44,6 +45,7 @@ class Work(Value, frozen=True, kw_only=True):
     body: str = ""
     model: str = ""
     resume: str = ""
+    metered: bool = False
     permissions: Permissions = Permissions()
 
 
@@ -70,8 +72,8 @@ class Plan(Value, frozen=True, kw_only=True):
 
 
 class Ended(Value, frozen=True, kw_only=True):
-    """How a session ended: exit, timeout, cancelled, hangup or launch_failed; and when (seconds
-    since the epoch, 0.0 when unknown)."""
+    """How a session ended: exit, timeout, budget, budget_day, cancelled, hangup or launch_failed;
+    and when (seconds since the epoch, 0.0 when unknown)."""
 
     ended_by: str
     exit_code: int | None = None

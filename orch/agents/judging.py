@@ -108,7 +108,7 @@ def judge(said: Said, ended: End) -> Verdict:
         ok=False,
         error=failure.error,
         message=failure.message[:KEPT].strip() or failure.error.value,
-        retry_at=retry_at if failure.error in LIMITS else None,
+        retry_at=retry_at if failure.error in {*LIMITS, E.BUDGET} else None,
         answer=answer,
         usage=usage,
         native_session=session,
@@ -198,6 +198,9 @@ def _stopped(said: Said, ended: End) -> Failure:
         return Failure(E.TIMEOUT, message or "the time limit is over")
     if ended.ended_by == "cancelled":
         return Failure(E.CANCELLED, message or "cancelled")
+    if ended.ended_by in ("budget", "budget_day"):
+        again = ended.now if ended.ended_by == "budget_day" else None  # when the day allows it
+        return Failure(E.BUDGET, message or "stopped at its budget", again)
     return Failure(E.LOST, message or "the session was lost")
 
 

@@ -6,7 +6,8 @@ import click
 
 from orch.cli import complete, show
 from orch.cli.app import App
-from orch.cli.task import added_document, person, task_id
+from orch.cli.person import person
+from orch.cli.task import added_document, task_id
 from orch.messages import (
     ActOnTask,
     BlockTask,

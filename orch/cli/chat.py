@@ -18,8 +18,8 @@ from orch.agents.talk import PROTOCOLS, Talk, Talking, talking
 from orch.cli import complete, foreground, show, whom
 from orch.cli.app import App
 from orch.cli.lines import plain
+from orch.cli.person import person
 from orch.cli.plan import agents_of
-from orch.cli.task import person
 from orch.errors import NotRunning, OrchError, Refused
 from orch.hosts.local import Local
 from orch.messages import PingOrchd

@@ -13,12 +13,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
 from orch import __version__
-from orch.cli import agents, daemon, show
+from orch.cli import agents, checks_machine, daemon, show
 from orch.cli.app import App
+from orch.cli.finding import FAIL, OK, WARN, Finding
 from orch.config.load import load
 from orch.errors import ConfigError, OrchError, Refused
 from orch.messages import GetOverview
@@ -26,19 +26,9 @@ from orch.paths import LONGEST_SOCKET, SOCKET_BYTES, check_private
 from orch.tools import git
 from orch.tools.process import INSTALL
 
-OK, WARN, FAIL = "ok", "warn", "fail"
 LEAST_FREE_BYTES = 1 << 30
 LEAST = {"git": (2, 20), "tmux": (3, 0)}
 STRICT_TABLES = (3, 37, 0)
-
-
-class Finding(NamedTuple):
-    """What was found: the subject, a verdict (ok, warn, fail), details, and what to do about it."""
-
-    subject: str
-    verdict: str
-    detail: str
-    hint: str = ""
 
 
 def programs(_app: App) -> Iterator[Finding]:
@@ -211,6 +201,8 @@ CHECKS: dict[str, Callable[[App], Iterator[Finding]]] = {
     "database": database,
     "config": configuration,
     "agents": agent_programs,
+    "gh": checks_machine.github,
+    "service unit": checks_machine.service_unit,
 }
 
 

@@ -72,11 +72,15 @@ def jobs(ctx: click.Context, _param: click.Parameter, begun: str) -> list[Comple
 
 
 def _matching(ctx: click.Context, begun: str, look: Callable[[App], Found]) -> list[CompletionItem]:
-    """What `look` finds that begins so; nothing at all when it cannot be found quickly."""
+    """What `look` finds that begins so; nothing at all when it cannot be found quickly. Shells
+    read a line for each: what is shown beside a name must not break it."""
     from click.shell_completion import CompletionItem  # noqa: PLC0415 - completion only
+
+    from orch.cli.show import clean  # noqa: PLC0415
 
     try:
         found = list(look(ctx.ensure_object(App)))
     except (OrchError, OSError):
         return []
-    return [CompletionItem(name, help=text) for name, text in found if name.startswith(begun)]
+    fitting = [(name, clean(text)) for name, text in found if name.startswith(begun)]
+    return [CompletionItem(name, help=text) for name, text in fitting]

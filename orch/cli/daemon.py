@@ -93,6 +93,16 @@ def wait_ready(home: Home, pid: int, *, now: Callable[[], float] = time.monotoni
     )
 
 
+def wait_for_ready(home: Home) -> Roster:
+    """Wait until an orchd that somebody else has started is ready; raises `OrchError`."""
+    deadline = time.monotonic() + READY_SECONDS
+    while (seen := roster(home)) is None:
+        if time.monotonic() > deadline:
+            raise OrchError("orchd does not answer", "`orch service status`, `orch log orchd`")
+        time.sleep(POLL_SECONDS)
+    return wait_ready(home, seen.pid)
+
+
 def stop(home: Home) -> int:
     """Stop orchd and wait until it is gone; returns the pid it had, 0 when none ran."""
     seen = roster(home)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import signal
 import sys
 import time
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from orch.cli import daemon, demo_story, show
 from orch.cli.app import App
 from orch.cli.demo_map import process_map
 from orch.cli.lines import Rows
+from orch.cli.scratch_home import scratch_home
 from orch.client import Client
 from orch.errors import NotFound, OrchError
 from orch.messages import (
@@ -31,7 +30,7 @@ from orch.messages import (
     TaskDetail,
 )
 from orch.model import Session, Status
-from orch.paths import Home, scratch
+from orch.paths import Home
 from orch.tools import git
 from orch.tools.process import run
 
@@ -39,8 +38,8 @@ LIMIT_SECONDS = {"shell": 120.0}
 AGENT_LIMIT_SECONDS = 900.0
 """How long the task may take: the built-in agent, and any other."""
 
+INTERRUPTED = "interrupted: stopping everything"
 ENDED = frozenset({Status.DONE, Status.BLOCKED, Status.NEEDS_REVIEW})
-STOPPING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Teller:
@@ -94,7 +93,7 @@ def demo(app: App, agent: str) -> int:
     """
     settings = _agent_settings(app, agent)
     teller = Teller(app.json)
-    with _stoppable(), _scratch_home(teller) as home:
+    with scratch_home("orch-demo-", partial(teller.stage, INTERRUPTED)) as home:
         repo = make_project(home, settings, agent)
         teller.stage(f"a scratch project with a git repository: {repo}")
         began = time.monotonic()
@@ -203,44 +202,3 @@ def _agent_settings(app: App, agent: str) -> dict[str, Any]:
         raise NotFound(f"there is no agent {agent!r}", f"there are {', '.join(sorted(agents))}")
     settings: dict[str, Any] = to_builtins(agents[agent])
     return settings
-
-
-@contextlib.contextmanager
-def _scratch_home(teller: Teller) -> Iterator[Home]:
-    """A scratch home; afterwards everything that ran on it is ended and its folder is gone."""
-    root = scratch("orch-demo-")
-    home = Home(root / "home")
-    try:
-        yield home
-    except KeyboardInterrupt:
-        teller.stage("interrupted: stopping everything")
-        raise
-    finally:
-        _masked(lambda: daemon.end_everything(home))
-        shutil.rmtree(root, ignore_errors=True)
-
-
-def _masked(work: Any) -> None:
-    """Do `work` to its end: an impatient second Ctrl-C does not leave half of it."""
-    numbers = (signal.SIGINT, *STOPPING)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
-    try:
-        work()
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does: with everything stopped and removed."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = [signal.signal(number, interrupt) for number in STOPPING]
-    try:
-        yield
-    finally:
-        for number, handler in zip(STOPPING, before, strict=True):
-            signal.signal(number, handler)

@@ -22,7 +22,7 @@ def process_map(home: Home, session: Session) -> str:
     roster = daemon.roster(home)
     services = " · ".join(f"{one.name} {one.pid}" for one in roster.services) if roster else ""
     orchd = f"orchd {roster.pid}" if roster else "orchd"
-    pane = _session_pid(Path(session.folder))
+    pane = session_pid(Path(session.folder))
     agent = _child_of(pane)
     steps = [("tmux", _tmux_pid(home)), ("session process", pane), (session.agent, agent)]
     below = " → ".join(f"{name} {pid}" if pid else name for name, pid in steps)
@@ -36,7 +36,7 @@ def _tmux_pid(home: Home) -> int:
         return 0
 
 
-def _session_pid(folder: Path) -> int:
+def session_pid(folder: Path) -> int:
     """The pid that the session process notes first of all; waits a moment for it."""
     deadline = time.monotonic() + BEGIN_SECONDS
     while time.monotonic() < deadline:

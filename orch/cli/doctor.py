@@ -6,20 +6,30 @@ import click
 
 from orch.cli import show
 from orch.cli.app import App
-from orch.cli.checks import FAIL, OK, WARN, examine
+from orch.cli.checks import examine
+from orch.cli.finding import FAIL, OK, WARN
 
 COLOURS = {OK: "green", WARN: "yellow", FAIL: "red"}
 
 
 @click.command()
+@click.option("--chaos", is_flag=True, help="Kill each process in turn, on a scratch home.")
 @click.pass_obj
-def doctor(app: App) -> int:
-    """Check git, tmux, sockets, services, database, configuration, agents; exit 1 on a failure.
+def doctor(app: App, chaos: bool) -> int:
+    """Check git, tmux, gh, agents, sockets, database, config, service unit; exit 1 on a failure.
+
+    With --chaos, a scratch home runs a scratch task while each process is killed in turn; how long
+    each took to come back is shown, and what was lost. Nothing of yours is touched.
 
     \b
     Example:
       orch doctor
+      orch doctor --chaos
     """
+    if chaos:
+        from orch.cli import chaos as chaos_run  # noqa: PLC0415 - a whole orch, only here
+
+        return chaos_run.run(app.json)
     found = list(examine(app))
     failed = sum(one.verdict == FAIL for one in found)
     if app.json:

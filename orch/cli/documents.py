@@ -93,6 +93,7 @@ def attempt(found: Attempt) -> dict[str, Any]:
         "outcome": found.outcome,
         "agent": found.agent,
         "model": found.model,
+        "used_model": found.used_model,
         "session": found.session,
         "folder": found.folder,
         "started_at": rfc3339(found.started_at),

@@ -1,4 +1,4 @@
-"""`orch job`: tasks that repeat by the clock."""
+"""`orch job`: what repeats by the clock, as it is configured and when it comes."""
 
 from __future__ import annotations
 
@@ -12,27 +12,17 @@ import click
 from orch.cli import complete, show
 from orch.cli.app import App
 from orch.core.schedule import next_due, problem
-from orch.errors import Ambiguous, Malformed, NotFound, NotRunning
+from orch.errors import Ambiguous, Malformed, NotFound, NotRunning, Refused
 from orch.messages import ListJobs, RunPass
 from orch.model import Job
 
 PASS_SECONDS = 30.0
+TYPES = ("task", "bash", "self-review")
 COMING = 5
 """How many coming times `next ID` shows."""
 
 
-@click.group()
-def job() -> None:
-    """Tasks that repeat by the clock.
-
-    \b
-    Example:
-      orch job add "0 4 * * *" "Update the dependencies"
-      orch job next
-    """
-
-
-@job.command("list")
+@click.command("list")
 @click.pass_obj
 def list_(app: App) -> None:
     """List the jobs with their last run and next time.
@@ -49,15 +39,16 @@ def list_(app: App) -> None:
         show.line('no jobs; `orch job add "0 4 * * *" TITLE` makes one')
         return
     show.table(
-        ("JOB", "PROJECT", "SCHEDULE", "STATE", "LAST", "TASK", "NEXT"),
+        ("JOB", "PROJECT", "SCHEDULE", "TYPE", "STATE", "LAST", "RESULT", "NEXT"),
         [
             (
                 one.id,
                 one.project or "(all)",
                 f"{one.schedule} {one.timezone}".strip(),
-                _state(one),
-                show.moment(one.last_due) or "-",
-                one.last_task or "-",
+                one.type,
+                state(one),
+                show.moment(one.last_run) or "-",
+                f"{one.last_task} {one.last_result}".strip() or "-",
                 show.moment(coming(one, 1)[0]) if coming(one, 1) else "-",
             )
             for one in found
@@ -68,31 +59,45 @@ def list_(app: App) -> None:
             show.note(f"{one.id}: {one.problem}")
 
 
-@job.command()
+@click.command()
 @click.argument("schedule")
 @click.argument("title")
 @click.option("-b", "--body", default="", help="The task's text; - reads stdin.")
+@click.option("-t", "--type", "type_", type=click.Choice(TYPES), help="bash if there is a command.")
+@click.option("-c", "--command", default="", help="What bash runs, instead of a task.")
+@click.option("--dir", "dir_", default="", help="Where it runs; else the project's folder.")
+@click.option("--timeout", "timeout_seconds", type=int, help="Seconds it may take; else 600.")
 @click.option("--id", "id_", default="", help="The job's name; else made from the title.")
 @click.option("-l", "--label", "labels", multiple=True, help="May be given several times.")
 @click.option("--agent", default="", shell_complete=complete.agents, help="Who does it.")
 @click.option("--timezone", default="", help="Like Europe/Berlin; else the machine's.")
-@click.option("--overlap", type=click.Choice(["skip", "queue", "allow"]), default="skip")
-@click.option("--catch-up", type=click.Choice(["once", "none"]), default="once")
+@click.option("--overlap", type=click.Choice(["skip", "queue", "allow"]), default="skip",
+              help="While the last run goes on.")  # fmt: skip
+@click.option("--catch-up", type=click.Choice(["once", "none"]), default="once",
+              help="For times missed in the last 24 hours.")  # fmt: skip
+@click.option("--external", is_flag=True, help="Make an issue, not an internal task.")
 @click.pass_obj
 def add(app: App, /, schedule: str, title: str, id_: str, **options: Any) -> None:
     """Write a job into the project's `.orch.yml`.
 
-    SCHEDULE is a cron line or @hourly, @daily, @weekly, @monthly, @yearly.
+    SCHEDULE is a cron line or @hourly, @daily, @weekly, @monthly, @yearly. A job makes a task,
+    runs a command of bash, or (self-review) files tasks for what should be improved. `${VAR}` in
+    it is filled in by orch when it reads the file; for the shell's own write `$VAR` or `$${VAR}`.
 
     \b
     Example:
       orch job add @daily "Update the dependencies" --timezone Europe/Berlin
+      orch job add "*/15 * * * *" "Check the site" -c "scripts/check.sh --quick"
+      orch job add @daily "Look back" -t self-review
     """
     from orch.cli import job_file  # noqa: PLC0415 - ruamel, only where a file is written
 
     wrong = problem(schedule, options["timezone"])
     if wrong:
         raise Malformed(wrong, 'five fields like "0 4 * * 1-5", or @daily')
+    if options["external"]:
+        raise Refused("a job cannot make issues yet", "leave out --external: it makes a task")
+    options["type_"] = options["type_"] or ("bash" if options["command"] else "task")
     if options["body"] == "-":
         options["body"] = sys.stdin.buffer.read().decode("utf-8", "replace")
     made, path = job_file.add(app, id_, schedule, title, options)
@@ -100,7 +105,7 @@ def add(app: App, /, schedule: str, title: str, id_: str, **options: Any) -> Non
     show.result(app.json, {"id": made, "file": str(path)}, f"{made} written to {path}")
 
 
-@job.command()
+@click.command()
 @click.argument("id_", metavar="ID", shell_complete=complete.jobs)
 @click.pass_obj
 def remove(app: App, id_: str) -> None:
@@ -117,7 +122,7 @@ def remove(app: App, id_: str) -> None:
     show.result(app.json, {"id": id_, "removed": True}, f"{id_} removed from {path}")
 
 
-@job.command()
+@click.command()
 @click.argument("id_", metavar="ID", shell_complete=complete.jobs)
 @click.pass_obj
 def enable(app: App, id_: str) -> None:
@@ -130,7 +135,7 @@ def enable(app: App, id_: str) -> None:
     _switch(app, id_, True)
 
 
-@job.command()
+@click.command()
 @click.argument("id_", metavar="ID", shell_complete=complete.jobs)
 @click.pass_obj
 def disable(app: App, id_: str) -> None:
@@ -143,41 +148,7 @@ def disable(app: App, id_: str) -> None:
     _switch(app, id_, False)
 
 
-@job.command()
-@click.argument("id_", metavar="ID", shell_complete=complete.jobs)
-@click.pass_obj
-def info(app: App, id_: str) -> None:
-    """Show one job.
-
-    \b
-    Example:
-      orch job info update-the-dependencies
-    """
-    one = _one(app, id_)
-    if app.json:
-        show.json(document(one))
-        return
-    show.pairs(
-        [
-            ("job", one.id),
-            ("project", one.project or "(all)"),
-            ("schedule", f"{one.schedule} {one.timezone}".strip()),
-            ("state", _state(one)),
-            ("problem", one.problem),
-            ("title", one.title),
-            ("body", one.body),
-            ("labels", ", ".join(one.labels)),
-            ("agent", one.agent),
-            ("overlap", one.overlap),
-            ("catch up", one.catch_up),
-            ("runs", str(one.runs)),
-            ("last", " ".join([show.moment(one.last_due), one.last_task, one.last_result]).strip()),
-            ("next", "\n".join(show.moment(at) for at in coming(one, 3))),
-        ]
-    )
-
-
-@job.command("next")
+@click.command("next")
 @click.argument("id_", metavar="[ID]", default="", shell_complete=complete.jobs)
 @click.option("-n", "count", type=click.IntRange(1, 1000), help="How many times to show.")
 @click.pass_obj
@@ -189,6 +160,8 @@ def next_(app: App, id_: str, count: int | None) -> None:
       orch job next update-the-dependencies -n 10
     """
     found = [_one(app, id_)] if id_ else [one for one in _jobs(app) if one.enabled]
+    if id_ and found[0].problem:
+        raise Refused(f"{id_} does not fire: {found[0].problem}", "mend it in its file")
     shown = count or (COMING if id_ else 1)
     times = sorted((at, one.id, one.project) for one in found for at in coming(one, shown))
     if app.json:
@@ -201,7 +174,7 @@ def next_(app: App, id_: str, count: int | None) -> None:
     )
 
 
-@job.command()
+@click.command()
 @click.pass_obj
 def tick(app: App) -> None:
     """Run one scheduler pass now: whatever is due fires.
@@ -212,9 +185,17 @@ def tick(app: App) -> None:
     """
     fired = app.ask(RunPass(), timeout=PASS_SECONDS).fired
     if app.json:
-        show.json([{"job": i, "at": show.rfc3339(at), "task": task} for i, at, task in fired])
+        show.json(
+            [
+                {"job": i, "at": show.rfc3339(at), "task": task, "outcome": outcome}
+                for i, at, task, outcome in fired
+            ]
+        )
     elif fired:
-        show.table(("JOB", "DUE", "TASK"), [(i, show.moment(at), task) for i, at, task in fired])
+        show.table(
+            ("JOB", "DUE", "TASK", "OUTCOME"),
+            [(i, show.moment(at), task or "-", outcome) for i, at, task, outcome in fired],
+        )
     else:
         show.line("nothing is due")
 
@@ -231,12 +212,17 @@ def document(one: Job) -> dict[str, Any]:
         "body": one.body,
         "labels": one.labels,
         "agent": one.agent,
+        "command": one.command,
+        "dir": one.dir,
+        "timeout_seconds": one.timeout_seconds,
         "enabled": one.enabled,
         "overlap": one.overlap,
         "catch_up": one.catch_up,
         "problem": one.problem,
         "runs": one.runs,
+        "active": one.active,
         "last_due": show.rfc3339(one.last_due),
+        "last_run": show.rfc3339(one.last_run),
         "last_task": one.last_task,
         "last_result": one.last_result,
         "next": [show.rfc3339(at) for at in coming(one, 1)],
@@ -258,7 +244,8 @@ def coming(one: Job, count: int) -> list[float]:
     return times
 
 
-def _state(one: Job) -> str:
+def state(one: Job) -> str:
+    """Whether a job fires: broken, enabled or disabled."""
     if one.problem:
         return "broken"
     return "enabled" if one.enabled else "disabled"

@@ -29,7 +29,11 @@ def add(app: App, id_: str, schedule: str, title: str, options: dict[str, Any]) 
         "id": made,
         "schedule": schedule,
         "timezone": options["timezone"],
+        "type": _unless(options["type_"], "task"),
         "task": {**task, "agent": options["agent"]},
+        "command": options["command"],
+        "dir": options["dir_"],
+        "timeout_seconds": options["timeout_seconds"] or "",
         "overlap": _unless(options["overlap"], "skip"),
         "catch_up": _unless(options["catch_up"], "once"),
     }

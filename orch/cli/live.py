@@ -11,8 +11,9 @@ import click
 from orch.cli import documents, show
 from orch.cli.app import App
 from orch.cli.lines import Characters, Piece
+from orch.cli.person import person
 from orch.cli.status import sessions_table
-from orch.cli.task import person, task_id
+from orch.cli.task import task_id
 from orch.errors import NotFound, Refused, Unavailable
 from orch.messages import GetScreen, GetTask, ListSessions, ReadOutput, SendInput, TaskDetail
 from orch.model import Attempt, Phase, Status

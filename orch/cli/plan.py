@@ -12,7 +12,7 @@ import click
 
 from orch.cli import complete, plan_text, show, whom
 from orch.cli.app import App
-from orch.cli.task import person
+from orch.cli.person import person
 from orch.config.schema import Config
 from orch.core import plan as plans
 from orch.core.plan import Plan

@@ -1,11 +1,13 @@
-"""`orch service`: the supervised processes, one by one."""
+"""`orch service`: orch as a service of this machine, and its processes one by one."""
 
 from __future__ import annotations
+
+import sys
 
 import click
 
 from orch import control
-from orch.cli import complete, show
+from orch.cli import complete, show, unit
 from orch.cli.app import App
 from orch.errors import NotFound
 from orch.messages import (
@@ -25,12 +27,18 @@ ANSWER_SECONDS = 60.0
 
 @click.group()
 def service() -> None:
-    """Start, stop, restart one service; see all of them.
+    """Install orch as a service of this machine; start, stop, restart its processes.
 
     \b
     Example:
+      orch service install && orch service start
       orch service restart engine
     """
+
+
+service.add_command(unit.install)
+service.add_command(unit.uninstall)
+service.add_command(unit.status)
 
 
 @service.command("list")
@@ -65,28 +73,36 @@ def list_(app: App) -> None:
 
 
 @service.command()
-@click.argument("name", shell_complete=complete.services)
+@click.argument("name", default="", shell_complete=complete.services)
 @click.pass_obj
 def start(app: App, name: str) -> None:
-    """Start a stopped service; returns when it is ready.
+    """Start orch by its unit, or one stopped service; returns when it is ready.
 
     \b
     Example:
+      orch service start
       orch service start scheduler
     """
+    if not name:
+        unit.start(app)
+        return
     _command(app, StartService(_known(app, name)), f"{name} is ready", name)
 
 
 @service.command()
-@click.argument("name", shell_complete=complete.services)
+@click.argument("name", default="", shell_complete=complete.services)
 @click.pass_obj
 def stop(app: App, name: str) -> None:
-    """Stop a service; it stays stopped until it is started again.
+    """Stop orch, agents apart; or one service, which then stays stopped until it is started.
 
     \b
     Example:
+      orch service stop
       orch service stop scheduler
     """
+    if not name:
+        unit.stop(app)
+        return
     _command(app, StopService(_known(app, name)), f"{name} is stopped", name)
 
 
@@ -115,7 +131,7 @@ def upgrade(app: App) -> None:
       pip install --upgrade orchd && orch service upgrade
     """
     before = _roster(app)
-    _command(app, Upgrade(), f"upgraded; orchd keeps its pid {before.pid}", "orchd")
+    _command(app, Upgrade(sys.executable), f"upgraded; orchd keeps its pid {before.pid}", "orchd")
 
 
 def _known(app: App, name: str) -> str:

@@ -94,6 +94,18 @@ def json(document: Any) -> None:
     line(data.decode())
 
 
+def json_list(items: Iterable[bytes]) -> None:
+    """Print encoded documents as one JSON list, piece by piece."""
+    pretty = is_terminal(sys.stdout)
+    lead = "[\n" if pretty else "["
+    for item in items:
+        text = msgspec.json.format(item, indent=2) if pretty else item
+        if sys.stdout is not None:
+            sys.stdout.write(lead + text.decode())
+        lead = ",\n" if pretty else ","
+    line("[]" if lead[0] == "[" else "\n]" if pretty else "]")
+
+
 def json_line(document: Any) -> None:
     """Print one line of a JSON stream, at once."""
     write(msgspec.json.encode(document).decode() + "\n")

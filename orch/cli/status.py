@@ -60,6 +60,7 @@ def document(roster: Roster, overview: Overview | None, problems: list[str]) -> 
         "tasks": {s: overview.counts.get(s, 0) for s in Status} if overview else None,
         "sessions": [documents.session(one) for one in overview.sessions] if overview else None,
         "problems": problems,
+        "notices": [documents.event(one) for one in (overview.notices if overview else ())],
         "cooldowns": {
             name: show.rfc3339(until)
             for name, until in (overview.cooldowns.items() if overview else ())
@@ -95,6 +96,13 @@ def _print(roster: Roster, overview: Overview | None, problems: list[str]) -> No
         show.line()
         for problem in problems:
             show.line(f"{show.paint('problem:', 'red')} {show.clean(problem)}")
+    if overview is not None and overview.notices:
+        show.line()
+        for one in overview.notices:
+            colour = "red" if one.data.get("level") == "error" else "yellow"
+            ago = show.ago(one.at, time.time())
+            text = show.clean(str(one.data.get("text", "")))
+            show.line(f"{show.paint('notice:', colour)} {ago} ago: {text}")
 
 
 def _row(one: Served) -> list[str]:

@@ -6,7 +6,8 @@ import click
 
 from orch.cli import documents, show
 from orch.cli.app import App
-from orch.cli.task import person, task_id
+from orch.cli.person import person
+from orch.cli.task import task_id
 from orch.messages import GetTask, ReleaseSession, TakeSession
 
 

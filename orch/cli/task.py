@@ -1,9 +1,7 @@
-"""`orch task add, list, get, status, tree, history`: make tasks and look at them."""
+"""`orch task add, get, status, history`: make tasks and look at them."""
 
 from __future__ import annotations
 
-import os
-import pwd
 import sys
 import time
 
@@ -11,19 +9,19 @@ import click
 
 from orch.cli import complete, documents, happened, show
 from orch.cli.app import App
+from orch.cli.listing import STATUSES
+from orch.cli.person import person
 from orch.errors import Malformed, Refused
 from orch.messages import (
     AddTask,
     CountTasks,
     EventsSince,
     GetTask,
-    ListTasks,
     RunTask,
     TaskDetail,
 )
-from orch.model import Attempt, Event, Status, Task, Usage
+from orch.model import Attempt, Event, Usage
 
-STATUSES = [str(status) for status in Status]
 task_id = click.argument("id_", metavar="ID", shell_complete=complete.tasks)
 """The argument of every command on one task."""
 
@@ -99,62 +97,6 @@ def _request(app: App, title: str, options: dict[str, object]) -> AddTask:
 def added_document(id_: str, status: str) -> dict[str, str]:
     """What acts on a task answer with `--json`."""
     return {"id": id_, "status": status}
-
-
-@click.command("list")
-@click.option(
-    "--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="Of these only."
-)
-@click.option("--all", "all_", is_flag=True, help="Those that are done too.")
-@click.option("--mine", is_flag=True, help="Only what I made.")
-@click.option("--source", default="", help="Only from there: cli, cron, delegation, …")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=200, show_default=True)
-@click.pass_obj
-def list_(
-    app: App, statuses: tuple[str, ...], all_: bool, mine: bool, source: str, limit: int
-) -> None:
-    """List tasks by age: those that are not done, or those asked for.
-
-    \b
-    Example:
-      orch task list --status blocked --status needs_review
-    """
-    request = ListTasks(
-        project=app.project,
-        statuses=statuses,
-        all=all_,
-        source=source,
-        author=person() if mine else "",
-        limit=limit,
-    )
-    reply = app.ask(request)
-    if app.json:
-        asks = reply.asks
-        show.json([documents.task(t) | {"asks": asks.get(t.key, "")} for t in reply.tasks])
-        return
-    _table(reply.tasks, reply.asks, with_project=not app.project)
-    if reply.total > len(reply.tasks):
-        show.note(f"{len(reply.tasks)} of {reply.total} shown; --limit shows more")
-
-
-def _table(tasks: tuple[Task, ...], asks: dict[str, str], with_project: bool) -> None:
-    if not tasks:
-        show.note("no tasks; `orch task add TITLE` makes one")
-        return
-    now = time.time()
-    headers = ["ID", "STATUS", "AGENT", "AGE", "TITLE"]
-    rows = [
-        [t.key, str(t.status), t.agent or "-", show.ago(t.created_at, now), t.title] for t in tasks
-    ]
-    if asks:
-        headers.append("WAITS FOR AN ANSWER")
-        for row, task in zip(rows, tasks, strict=True):
-            row.append(show.clean(asks.get(task.key, "")))
-    if with_project:
-        headers.insert(1, "PROJECT")
-        for row, task in zip(rows, tasks, strict=True):
-            row.insert(1, task.project)
-    show.table(headers, rows, states=headers.index("STATUS"))
 
 
 @click.command()
@@ -311,14 +253,6 @@ def told(event: Event) -> str:
     said = [f"{old} → {new}"] if old and new else [str(new)] if new else []
     said.extend(f"{key}={value}" for key, value in data.items() if value not in (None, "", [], {}))
     return show.clean(" ".join(said))
-
-
-def person() -> str:
-    """The login name of who types, as author of tasks and of acts on them."""
-    try:
-        return os.environ.get("USER") or pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 def _words(value: object) -> tuple[str, ...]:

@@ -256,6 +256,8 @@ class _Reader:
 
     def words(self, text: str, kind: kinds.Type) -> list[str]:
         """The items that text stands for. A variable may hold several, but only one word."""
+        if extra_of(kind).get("split") == "shell":
+            return split_text(text, kind)  # what looks like a variable is the shell's
         if extra_of(kind).get("split") == "words":
             return [expand(word, self.lookup) for word in split_text(text, kind)]
         return split_text(expand(text, self.lookup), kind)
@@ -269,6 +271,17 @@ class _Reader:
             return self.wrong(node, key, text)
         return float(found) if isinstance(bare_kind(kind), kinds.FloatType) else found
 
+    def _fitting(self, node: Node, path: str, values: dict[str, Any]) -> None:
+        """A job must have what its type needs, and nothing that only another type has."""
+        kind = values.get("type", "task")
+        needed = {"task": "task", "bash": "command"}.get(kind, "")
+        if needed and not values.get(needed):
+            self.wrong(node, f"{path}.{needed}", f"is missing: a job of type {kind} needs it")
+        for name in ("command", "dir", "timeout_seconds"):
+            if kind != "bash" and name in values:
+                text = f"is for jobs of type bash, this one is of type {kind}"
+                self.wrong(node, f"{path}.{name}", text)
+
     def jobs(self, node: Node, kind: kinds.Type) -> Any:
         """The list of jobs: a bad one becomes a job with a problem and disturbs no other."""
         if not isinstance(node, SequenceNode):
@@ -281,6 +294,8 @@ class _Reader:
             self.lines[path] = line_of(item)
             before = len(self.problems)
             values = self.value(item, item_kind, path)
+            if isinstance(values, dict) and len(self.problems) == before:
+                self._fitting(item, path, values)
             name = values.get("id", "") if isinstance(values, dict) else ""
             if name in ids:
                 self.wrong(item, f"{path}.id", f"set twice (first on line {ids[name]})")
@@ -300,6 +315,7 @@ def _bad_job(path: str, values: Any, problem: Problem) -> JobConfig:
         id=said.get("id", path),
         schedule=said.get("schedule", ""),
         timezone=said.get("timezone", ""),
+        type=said.get("type", "task"),
         task=JobTask(title=(task or {}).get("title", "")),
         problem=str(problem),
     )

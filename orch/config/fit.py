@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import inspect as kinds
 
+from orch.config.schema import SHELL
 from orch.config.tree import MappingNode, Node, ScalarNode, SequenceNode, scalar
 
 
@@ -55,7 +56,10 @@ def _text_fault(found: str, bare: kinds.StrType, extra: dict[str, Any], got: str
 
 
 def split_text(text: str, kind: kinds.Type) -> list[str]:
-    """Text as the items of a list: at commas, or a command into words as a shell would."""
+    """Text as the items of a list: at commas, or a command into words as a shell would; a script
+    is a shell's to read."""
+    if extra_of(kind).get("split") == "shell":
+        return [*SHELL, text] if text.strip() else []
     if extra_of(kind).get("split") == "words":
         try:
             return shlex.split(text)

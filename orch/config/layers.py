@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -65,6 +66,12 @@ def plain(config: Config) -> dict[str, Any]:
     return {name: _hidden(value, name) for name, value in values.items()}
 
 
+def secrets(config: Config) -> tuple[str, ...]:
+    """Every secret value of a configuration: what must leave orch nowhere."""
+    without_jobs = msgspec.structs.replace(config, jobs=())  # they have none, and may be many
+    return tuple(dict.fromkeys(_secrets_in(plain(without_jobs))))
+
+
 def difference(old: Config, new: Config) -> tuple[str, ...]:
     """The keys, sorted, whose values differ between two configurations."""
     before, after = _flat(plain(old), ""), _flat(plain(new), "")
@@ -87,6 +94,14 @@ def _hidden(value: Any, key: str) -> Any:
     if key.startswith("agents.") and is_secret(kind_of(key)):
         return Secret(str(value))
     return value
+
+
+def _secrets_in(value: Any) -> Iterator[str]:
+    if isinstance(value, Secret):
+        yield value.reveal()
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _secrets_in(item)
 
 
 def _flat(value: Any, key: str) -> dict[str, Any]:

@@ -56,6 +56,9 @@ VariableName = Annotated[
 ]
 Hidden = Annotated[str, Meta(extra={"secret": True})]
 Words = Annotated[tuple[str, ...], Meta(extra={"split": "words"})]
+SHELL = ("bash", "-c")
+"""What runs a script that is given as text."""
+Script = Annotated[tuple[str, ...], Meta(extra={"split": "shell"})]
 Slug = Annotated[
     str,
     Meta(
@@ -95,6 +98,10 @@ GitRef = Annotated[
         extra={"form": "a branch, a tag or a commit"},
     ),
 ]
+ModelPattern = Annotated[str, Meta(min_length=1, max_length=200)]
+Usd = Annotated[float, Meta(ge=0, le=1_000_000)]
+ShellCommand = Annotated[tuple[str, ...], Meta(extra={"split": "shell"})]
+"""A list is an argv; text is one line for `/bin/sh -c`, in which nothing is replaced here."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,6 +193,54 @@ class AgentConfig(Section, frozen=True, kw_only=True):
         )
 
 
+class PriceConfig(Section, frozen=True, kw_only=True):
+    """`prices.{model pattern}`: USD per million tokens; `input` is what came from no cache."""
+
+    input: Usd
+    output: Usd
+    cache_read: Usd
+    cache_write: Usd
+
+
+class BudgetConfig(Section, frozen=True, kw_only=True):
+    """`budget`: what may be spent, enforced while agents run; 0 means no limit. Tokens are those
+    in, out and written to a cache, over all attempts of a task since it was last started over; a
+    day is one of the machine's time zone. At `warn_at` of a limit people are told."""
+
+    max_tokens_per_task: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    max_usd_per_task: Usd = 0
+    max_usd_per_day: Usd = 0
+    warn_at: Annotated[float, Meta(ge=0.01, le=1)] = 0.8
+
+
+class Notifications(Section, frozen=True, kw_only=True):
+    """`notifications`: of what people are told."""
+
+    level: Literal["all", "errors_only", "none"] = "all"
+
+
+class Hooks(Section, frozen=True, kw_only=True):
+    """`hooks`: commands run on events, each with the event as JSON on its stdin and `ORCH_*` in its
+    environment; and `prepare_worktree`, run in the worktree before each attempt's agent starts."""
+
+    on_task_created: ShellCommand = ()
+    on_task_routed: ShellCommand = ()
+    on_task_started: ShellCommand = ()
+    on_task_completed: ShellCommand = ()
+    on_task_blocked: ShellCommand = ()
+    on_task_failed: ShellCommand = ()
+    on_worktree_created: ShellCommand = ()
+    on_session_started: ShellCommand = ()
+    on_session_ended: ShellCommand = ()
+    on_job_fired: ShellCommand = ()
+    on_service_started: ShellCommand = ()
+    on_service_stopped: ShellCommand = ()
+    on_notice_given: ShellCommand = ()
+    timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
+    prepare_worktree: ShellCommand = ()
+    prepare_timeout_seconds: Annotated[int, Meta(ge=1, le=86400)] = 600
+
+
 class Git(Section, frozen=True, kw_only=True):
     """`git`: the commit identity; an empty name means `{agent}[bot]`."""
 
@@ -200,6 +255,15 @@ class Engine(Section, frozen=True, kw_only=True):
     max_parallel_per_project: Count = 0
     tick_interval: Interval = 10
     sync_interval: Interval = 120
+
+
+class Keep(Section, frozen=True, kw_only=True):
+    """`keep`: how long, and how much of, what finished tasks left is kept: events and the folders
+    of attempts. Nothing of an open task ever goes. 0 for the last two: any amount."""
+
+    days: Annotated[int, Meta(ge=1, le=36_500)] = 90
+    artifacts_gib: Annotated[float, Meta(ge=0, le=1_000_000)] = 20.0
+    events: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 1_000_000
 
 
 class GitHub(Section, frozen=True, kw_only=True):
@@ -218,7 +282,8 @@ class SkillConfig(Section, frozen=True, kw_only=True):
 
 
 class JobTask(Section, frozen=True, kw_only=True):
-    """`jobs[].task`: the task that a firing makes."""
+    """`jobs[].task`: the task that a firing makes. Of a job of another type: its title, and the
+    agent and labels of what a self-review files."""
 
     title: Annotated[str, Meta(min_length=1, max_length=10_000)]
     body: str = ""
@@ -227,15 +292,19 @@ class JobTask(Section, frozen=True, kw_only=True):
 
 
 class JobConfig(Section, frozen=True, kw_only=True):
-    """One of `jobs`. `project` is for a job in `config.yml`: whose it is. `problem` says why it
-    cannot run ('' when it can); never in the file."""
+    """One of `jobs`. `project` is for a job in `config.yml`: whose it is. `command` (text for bash,
+    or an argv), `dir` (from the project's folder) and `timeout_seconds` are those of a bash job.
+    `problem` says why the job cannot run ('' when it can); never in the file."""
 
     id: JobId
     schedule: Annotated[str, Meta(min_length=1, max_length=200)]
     timezone: str = ""
     project: Slug = ""
-    type: Literal["task"] = "task"
-    task: JobTask
+    type: Literal["task", "bash", "self-review"] = "task"
+    task: JobTask = JobTask(title="")
+    command: Script = ()
+    dir: Annotated[str, Meta(min_length=1, max_length=1000)] = "."
+    timeout_seconds: Annotated[int, Meta(ge=1, le=86400)] = 600
     external: Literal[False] = False
     enabled: bool = True
     overlap: Literal["skip", "queue", "allow"] = "skip"
@@ -253,8 +322,13 @@ class Config(Section, frozen=True, kw_only=True):
     model_map: ModelMap = ModelMap()
     git: Git = Git()
     engine: Engine = Engine()
+    keep: Keep = Keep()
     gh: GitHub = GitHub()
     skills: tuple[SkillConfig, ...] = ()
+    prices: dict[ModelPattern, PriceConfig] = {}
+    budget: BudgetConfig = BudgetConfig()
+    notifications: Notifications = Notifications()
+    hooks: Hooks = Hooks()
     jobs: tuple[JobConfig, ...] = ()
 
 
@@ -279,8 +353,8 @@ BUILT_IN: dict[str, Any] = {
 INTERNAL = frozenset({"jobs[].problem"})
 """Attributes that orch fills in itself; in a file they are unknown keys."""
 
-GLOBAL_ONLY = ("projects", "engine")
-"""Sections that mean something in `config.yml` alone."""
+GLOBAL_ONLY = ("projects", "engine", "keep", "budget.max_usd_per_day")
+"""Sections and keys that mean something in `config.yml` alone."""
 
 PROJECT_ONLY = ("gh.repo",)
 """Keys that mean something in a project's `.orch.yml` alone."""
@@ -297,8 +371,6 @@ LATER = frozenset(
         "workflow.auto_create_followup_on_changes",
         "workflow.auto_close_task_on_approval",
         "workflow.allowed_authors",
-        "prices",
-        "budget",
         "engine.fallback_sync_interval",
         "gh.api_url",
         "gh.transport",
@@ -310,17 +382,14 @@ LATER = frozenset(
         "webhook",
         "web",
         "channels",
-        "notifications",
-        "hooks",
-        "jobs[].timeout_seconds",
-        "jobs[].dir",
-        "jobs[].command",
+        "hooks.on_branch_pushed",
+        "hooks.on_pr_created",
+        "hooks.on_approval_asked",
     }
 )
 """Keys of a later version; this one refuses them by name rather than ignore them."""
 
 LATER_VALUES: dict[str, frozenset[object]] = {
-    "jobs[].type": frozenset({"bash", "self-review"}),
     "jobs[].external": frozenset({True}),
 }
 """Values of a later version, by key."""

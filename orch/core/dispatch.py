@@ -63,6 +63,7 @@ class Holds(msgspec.Struct, frozen=True, kw_only=True):
     children: tuple[str, ...] = ()
     project_problem: str = ""
     engine_problem: str = ""
+    money: str = ""
 
 
 def waiting_for(task: Task, holds: Holds, load: Load, limits: Limits, now: float) -> str:
@@ -86,7 +87,7 @@ def waiting_for(task: Task, holds: Holds, load: Load, limits: Limits, now: float
     if task.not_before > now:
         reason = f" after: {task.last_error}" if task.last_error else ""
         return f"the next try in {max(1, round(task.not_before - now))} s{reason}"
-    reason = full(task.project, task.agent, load, limits)
+    reason = holds.money or full(task.project, task.agent, load, limits)
     if reason:
         return reason
     return task.route_reason if task.status is Status.NEW and task.route_reason else "its turn"

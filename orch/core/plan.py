@@ -9,7 +9,8 @@ import msgspec
 
 from orch.core.prompt import one_line
 from orch.errors import Malformed
-from orch.model import PlannedTask, Value
+from orch.messages import PlannedTask
+from orch.model import Value
 
 MOST_STEPS = 50
 """How many steps a plan may have at the very most."""

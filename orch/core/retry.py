@@ -55,6 +55,8 @@ def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float)
     if error in OURS:
         pause = min(300.0, float(2**history.parked)) if history.parked else 0.0
         return Consequence(status=Status.ROUTED, reason=text, counted=False, not_before=now + pause)
+    if error is E.BUDGET and verdict.retry_at is not None:
+        return Consequence(status=Status.ROUTED, reason=text, counted=False)  # the day holds it
     if error in PERSON:
         return Consequence(status=Status.NEEDS_REVIEW, reason=text, counted=history.launched)
     if error in LIMITS:

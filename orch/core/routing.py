@@ -79,7 +79,7 @@ def choose(
         if wish in field.available:
             how = "asked for" if forced else "label"
             return Routed(agent=wish, reason=f"{how}: {wish}", turn=turn)
-        passed = f"{wish} was wanted but {field.unavailable.get(wish, 'is not configured')}; "
+        passed = passed_over(wish, field)
     if mode == "round_robin" and field.available:
         agent = field.available[turn % len(field.available)]
         return Routed(agent=agent, reason=f"{passed}round robin", turn=turn + 1)
@@ -94,6 +94,13 @@ def choose(
         return Routed(agent=field.available[0], reason=f"{passed}first available", turn=turn)
     reasons = "; ".join(f"{name} {why}" for name, why in field.unavailable.items())
     return Routed(agent="", reason=f"{passed}no agent can be used: {reasons or 'none configured'}")
+
+
+def passed_over(wish: str, field: Field) -> str:
+    """Why a wish was not followed, to stand before the reason of another choice; '' without one."""
+    if not wish:
+        return ""
+    return f"{wish} was wanted but {field.unavailable.get(wish, 'is not configured')}; "
 
 
 def next_model(models: tuple[str, ...], cooling: frozenset[str]) -> str | None:

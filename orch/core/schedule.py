@@ -1,9 +1,11 @@
 """When jobs are due: cron lines over time zones and clock changes, and what to catch up.
 
-A line that names its hours is meant on the wall clock: in the spring gap it is due at the moment of
-the change, in the autumn it is due in the first of the two hours only. A line whose hour field
-begins with `*` is meant in real time: it is due in both of the two hours, and not at all in the
-gap. Day of month and day of week are joined by OR when both are restricted (POSIX, crontab(5)).
+As in Debian's cron(8): a line that names its minutes and hours is meant on the wall clock: in the
+spring gap it is due at the moment of the change, in the autumn it is due in the first of the two
+hours only. A line whose minute or hour field begins with `*` is meant in real time: it is due in
+both of the two hours, and not at all in the gap. Day of month and day of week are joined by OR
+when both are restricted (POSIX, crontab(5)); a field that begins with `*` restricts nothing by
+itself, so `*/2` is joined by AND.
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ def key(job: Job) -> Key:
     return job.project, job.id
 
 
+@lru_cache(maxsize=4096)
 def problem(schedule: str, timezone: str = "") -> str:
     """Why the schedule (or the time zone) cannot be used; '' when it can."""
     try:
@@ -71,7 +74,8 @@ def next_time(schedule: str, timezone: str, after: float) -> float:
     """The schedule's first time later than `after`; an empty zone is the machine's."""
     line = _read(schedule)
     offset = _offset(timezone)
-    find = _in_real_time if line.split()[1].startswith("*") else _on_the_wall
+    minute, hour, *_ = line.split()
+    find = _in_real_time if minute[0] == "*" or hour[0] == "*" else _on_the_wall
     return float(find(line, offset, int(after // 1)))
 
 
@@ -134,7 +138,14 @@ class Agenda:
             self._plan(name)
 
     def due(self, now: float) -> list[Firing]:
-        """What to fire at `now`; a time stays due until it is `settled`."""
+        """What to fire at `now`; a time stays due until it is `settled`.
+
+        When the clock was set back, what comes is planned again: that a time of it was fired
+        already is known to the engine, which fires it no second time.
+        """
+        for line in [line for line, until in self._dealt.items() if until > now]:
+            self._dealt[line] = now
+            self._plan(line[0])
         ripe = [name for name, at in self._next.items() if at <= now]
         if not ripe:
             return []
@@ -177,9 +188,9 @@ class Agenda:
 
 def known_until(job: Job, dealt: float | None, now: float) -> float:
     """The time up to which a job's times are dealt with: what this process knows, what the engine
-    knows, or, at first sight, now. What lies more than a day ahead comes from a wrong clock."""
+    knows, or, at first sight, now. What lies ahead comes from a clock that has been set back."""
     told = (dealt, job.last_due, job.seen_at)
-    return max((at for at in told if at is not None and at <= now + WINDOW), default=now)
+    return max((at for at in told if at is not None and at <= now), default=now)
 
 
 def _read(schedule: str) -> str:
@@ -238,7 +249,9 @@ def _next_wall(line: str, wall: int) -> int:
     from croniter import CroniterBadDateError, croniter  # noqa: PLC0415 - slow to import
 
     try:
-        return round(croniter(line, float(wall)).get_next(float))
+        days = line.split()[2::2]
+        either = not any(field.startswith("*") for field in days)
+        return round(croniter(line, float(wall), day_or=either).get_next(float))
     except CroniterBadDateError:
         raise Malformed(f"{line!r} never comes") from None
 

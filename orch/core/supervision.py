@@ -191,12 +191,14 @@ def _exited(service: Service, event: Event, at: _At) -> Stepped:
     fell = service.hung and service.wanted and not service.for_ready
     reason = f"hung; {event.reason}"
     service = replace(service, for_stop=())
+    stopped = Report("service_stopped", {"service": service.name, "pid": service.pid})
     if fell:
         service, actions = _fall(service, reason, at)
     elif service.wanted:
         service, actions = _launch(service, at)
+        actions = (stopped, *actions)
     else:
-        service, actions = _gone(service, State.DISABLED), ()
+        service, actions = _gone(service, State.DISABLED), (stopped,)
     return service, (*answers, *actions)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from orch.session.launch import LOG, Result, State
 
@@ -54,6 +54,10 @@ class Host(Protocol):
     ) -> tuple[str, str]:
         """Settle what a structured agent asks (`question` '' for the oldest), once per `key`;
         returns the state (submitted or refused) and the reason."""
+
+    def limit(self, session: str, budget: dict[str, Any]) -> bool:
+        """Give a structured agent other limits (`orch.agents.budget.written`; {}: none); false
+        when it does not take them."""
 
     def take(self, session: str, by: str) -> bool:
         """Tell the session who works in it ('' for nobody); false when nobody listens there."""

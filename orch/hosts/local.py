@@ -151,6 +151,10 @@ class Local:
         request = {"type": kind, "question": question, "reason": reason, "key": key, "by": by}
         return self._told(session, request)
 
+    def limit(self, session: str, budget: dict[str, Any]) -> bool:
+        """See `Host.limit`."""
+        return self._told(session, {"type": "budget", "budget": budget})[0] == "submitted"
+
     def take(self, session: str, by: str) -> bool:
         """See `Host.take`."""
         return self._heard(session, {"type": "take", "by": by})

@@ -3,9 +3,10 @@
 A frame is a length (4 bytes, big-endian) and a msgpack map. Requests have a `type`:
 `input {text, submit, by, key}` is answered `{state, reason}`, once the truth is known; so are
 `approve` and `deny {question, reason, by, key}`, which settle what a structured agent asks
-(`question` '' is the oldest). `take {by}` (somebody works in the session; '' nobody any more),
-`stop {reason}`, `interrupt`, `resize {columns, rows}` and `status` are answered with the session's
-status. What cannot be understood is answered `{error}` and the connection closed.
+(`question` '' is the oldest), and `budget {budget}`, which gives it other limits. `take {by}`
+(somebody works in the session; '' nobody any more), `stop {reason}`, `interrupt`, `resize
+{columns, rows}` and `status` are answered with the session's status. What cannot be understood is
+answered `{error}` and the connection closed.
 """
 
 

@@ -31,7 +31,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     datagram sockets told of each write and of the end, `endings` of the end alone;
     `timeout_seconds` 0 means no limit; `columns` and `rows` hold until the pane says otherwise.
     With the protocol `structured` the agent is on pipes and speaks `dialect` by `settings`
-    (`orch.agents.stream`), and `prompt` is the file it is given.
+    (`orch.agents.stream`), and `prompt` is the file it is given. `budget` is what it may spend
+    (`orch.agents.budget.written`; empty: no limit).
     """
 
     session: str
@@ -56,15 +57,16 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str = ""
     settings: dict[str, str] = {}
     prompt: str = ""
+    budget: dict[str, Any] = {}
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """How one attempt's agent ended. Times are seconds since the epoch.
 
-    `ended_by` is exit, timeout, cancelled, hangup or launch_failed; one of `exit_code` and `signal`
-    is set whenever the agent ran; `size` is the bytes of `terminal.log`; `answer_text` is what the
-    agent wrote to its output file (its first MiB). `native_session` is the id by which a structured
-    agent can resume the conversation.
+    `ended_by` is exit, timeout, budget (budget_day: the day's), cancelled, hangup or launch_failed;
+    one of `exit_code` and `signal` is set whenever the agent ran; `size` is the bytes of
+    `terminal.log`; `answer_text` is what the agent wrote to its output file (its first MiB).
+    `native_session` is the id by which a structured agent can resume the conversation.
     """
 
     ended_by: str

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from orch.agents.budget import Meter
     from orch.session.launch import Launch
 
 MOST_ERRORS = 16 << 20
@@ -47,6 +48,7 @@ class StructuredSession(Session):
         self.taken = 0
         self.native_session = ""
         self.left_at: float | None = None
+        self.meter = _meter(launch.budget, launch.dialect)
 
     def _start(self) -> Piped:
         try:
@@ -60,6 +62,7 @@ class StructuredSession(Session):
 
     def _front(self) -> Talk:
         self.talk = Talk(self.conversation, self._show, self.events.add, self.launch.task)
+        self.talk.spent = self._spent
         self.talk.begin(self.prompt, time.monotonic())
         self._tell_state()
         return self.talk
@@ -118,6 +121,20 @@ class StructuredSession(Session):
         if self.state.write(self.talk.now()):
             self.record.tell(asking=bool(self.conversation.questions))
 
+    def _spent(self) -> None:
+        """The agent has used more: at its limit it is stopped, unless it has done all already."""
+        talk = self.conversation
+        if self.meter is None or talk.used is None or talk.state == stream.DONE or self.ending.by:
+            return
+        found = self.meter.look(talk.used, talk.model, time.time())
+        if found is None:
+            return
+        if found.over:
+            by = "budget_day" if found.key.endswith("_day") else "budget"
+            self.ending.begin(by, found.words, time.monotonic())
+        sign = f"{render.RED}✗ stopped: " if found.over else f"{render.YELLOW}  "
+        self._show(f"{sign}{found.words}{render.OFF}\n")
+
     def _keyboard(self) -> None:
         super()._keyboard()
         self._tell_state()
@@ -152,6 +169,9 @@ class StructuredSession(Session):
             self.talk.interrupt()
 
     def _asked(self, request: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> bool:
+        if request["type"] == "budget":
+            answer(self._adjusted(request.get("budget")))
+            return True
         if request["type"] not in ("approve", "deny"):
             return False
         if self.program.ended or self.ending.by:
@@ -165,9 +185,20 @@ class StructuredSession(Session):
         answer({"state": state, "reason": why})
         return True
 
+    def _adjusted(self, order: Any) -> dict[str, Any]:
+        """Other limits hold from now on; none at all where the order is empty."""
+        if not isinstance(order, dict):
+            return {"state": "refused", "reason": "the limits are missing"}
+        self.meter = _meter(order, self.launch.dialect)
+        self._spent()
+        return {"state": "submitted", "reason": ""}
+
     def _status(self) -> dict[str, Any]:
         held = self.record.problem or self.events.problem
-        return {**super()._status(), "held": held, **self.talk.now()}
+        limits = self.meter.limits._asdict() if self.meter else None
+        return {
+            **super()._status(), "held": held, "limits": limits, **self.talk.now(),
+        }  # fmt: skip
 
     # ---- the end -----------------------------------------------------------------------------
 
@@ -175,6 +206,19 @@ class StructuredSession(Session):
         self.events.close()
         self.errors.close()
         return {**super()._result(), "native_session": self.native_session}
+
+
+def _meter(order: dict[str, Any], dialect: str) -> Meter | None:
+    """What counts the attempt against its limits; None where it has none. An order of another
+    version, that cannot be understood, limits nothing here: the engine looks too."""
+    if not order:
+        return None
+    from orch.agents.budget import Meter  # noqa: PLC0415 - only where something is limited
+
+    try:
+        return Meter(order, dialect)
+    except (TypeError, LookupError, ValueError):
+        return None
 
 
 def _read_in(settings: dict[str, str]) -> dict[str, str]:

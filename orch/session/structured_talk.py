@@ -34,7 +34,8 @@ class Talk:
     """One conversation. `show` is given text for the pane, `note` what is to be kept: each message
     of the agent as it is, and each that it was sent as `{"orch_sent": …}`. `closing` is true once
     nothing more will be said: when `out` is written, the agent's input may end. `task` is where
-    people elsewhere answer what the agent asks ('' for nowhere)."""
+    people elsewhere answer what the agent asks ('' for nowhere). `spent` is called after each
+    message by which the agent has used more."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Talk:
         self._task = task
         self.out = bytearray()
         self.closing = False
+        self.spent: Callable[[], None] | None = None
         self._show = show
         self._note = note
         self._line = bytearray()
@@ -202,9 +204,12 @@ class Talk:
         line = bytes(self._line) + end if self._line else end
         self._line.clear()
         self._note(line + b"\n")
+        before = self.talk.used
         steps, back = self.talk.feed(line)
         for step in steps:
             self._print(step)
+        if self.spent and self.talk.used is not before:
+            self.spent()
         if back:
             self._say(back)
 

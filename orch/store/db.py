@@ -16,6 +16,11 @@ import apsw
 from orch.errors import Refused, Unknown
 
 BUSY_MILLISECONDS = 5000
+
+WAL_BYTES = 4 << 20
+"""What the write-ahead log may keep on disk once everything in it has been moved into the database.
+A reader that holds an old snapshot makes it grow beyond that, for as long as it does."""
+
 _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
@@ -38,11 +43,24 @@ class Store:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 self.db.execute(f"PRAGMA {pragma}").fetchall()
             self.db.execute("PRAGMA wal_autocheckpoint=1000").fetchall()
+            self.db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}").fetchall()
             migrate(self)
         except (apsw.Error, OSError) as error:
             raise Unknown(
                 f"the database {path} cannot be used: {error}", "see `orch doctor`"
             ) from error
+
+    @classmethod
+    def reader(cls, path: Path) -> Store:
+        """One more connection, for reading aside; raises `Unknown` when it cannot be had."""
+        made = cls.__new__(cls)
+        made.path, made.epoch = path, 0
+        try:
+            made.db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            made.db.set_busy_timeout(BUSY_MILLISECONDS)
+        except apsw.Error as error:
+            raise Unknown(f"the database {path} cannot be read: {error}") from error
+        return made
 
     def take_over(self) -> None:
         """Become the only writer: whoever wrote before is fenced off."""
@@ -98,6 +116,24 @@ class Store:
         """'' when the database is whole, else what SQLite says is wrong."""
         said = [str(row[0]) for row in self.db.execute("PRAGMA quick_check")]
         return "" if said == ["ok"] else "; ".join(said[:5])
+
+    def wal_bytes(self) -> int:
+        """How large the write-ahead log is on disk."""
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
+        except OSError:
+            return 0
+
+    def shrink(self) -> bool:
+        """Move the write-ahead log into the database and cut its file, unless a reader is in the
+        way, who is never waited for; whether it was done."""
+        try:
+            self.db.set_busy_timeout(0)
+            return self.one("PRAGMA wal_checkpoint(TRUNCATE)")[:1] == (0,)
+        except apsw.Error:
+            return False
+        finally:
+            self.db.set_busy_timeout(BUSY_MILLISECONDS)
 
     def close(self) -> None:
         """Close the file."""

@@ -42,12 +42,3 @@ def since(
         Event(seq=r["seq"], at=r["at"], name=r["name"], task=r["task"], data=unpacked(r["data"]))
         for r in found
     ]
-
-
-def prune(store: Store, before: float) -> None:
-    """Forget events older than `before` whose task is done or gone."""
-    store.execute(
-        "DELETE FROM events WHERE at < ? AND seq < (SELECT max(seq) FROM events)"
-        " AND task NOT IN (SELECT key FROM tasks WHERE status <> 'done')",
-        (before,),
-    )

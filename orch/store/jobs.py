@@ -1,29 +1,8 @@
-"""Rows of job runs, cooldowns, counters and meta: one function, one statement."""
+"""Rows of seen jobs, cooldowns, counters and meta: one function, one statement."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from orch.store.db import Store
-
-
-def fire(
-    store: Store, project: str, job: str, due: float, task: str, reason: str, now: float
-) -> None:
-    """Record a firing; the database refuses the same due time twice (`apsw.ConstraintError`)."""
-    store.execute(
-        "INSERT INTO job_runs (project, job, due, task, reason, fired_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (project, job, due, task, reason, now),
-    )
-
-
-def fired(store: Store, project: str, job: str, due: float) -> dict[str, Any] | None:
-    """The firing for a due time, or None."""
-    rows = store.rows(
-        "SELECT * FROM job_runs WHERE project = ? AND job = ? AND due = ?", (project, job, due)
-    )
-    return rows[0] if rows else None
 
 
 def see(store: Store, project: str, job: str, schedule: str, now: float) -> None:
@@ -36,22 +15,10 @@ def see(store: Store, project: str, job: str, schedule: str, now: float) -> None
     )
 
 
-def seen(store: Store, project: str, job: str) -> float | None:
-    """When a job was first seen with its present schedule (epoch seconds)."""
-    row = store.one("SELECT at FROM jobs_seen WHERE project = ? AND job = ?", (project, job))
-    return float(row[0]) if row else None
-
-
-def last(store: Store, project: str, job: str) -> dict[str, Any] | None:
-    """The latest run of a job with its task's status, and how many there were."""
-    rows = store.rows(
-        "SELECT r.due AS due, r.task AS task, r.reason AS reason, t.status AS status,"
-        " (SELECT count(*) FROM job_runs WHERE project = :p AND job = :j) AS runs"
-        " FROM job_runs r LEFT JOIN tasks t ON t.key = r.task"
-        " WHERE r.project = :p AND r.job = :j ORDER BY r.due DESC LIMIT 1",
-        {"p": project, "j": job},
-    )
-    return rows[0] if rows else None
+def seen(store: Store, project: str, job: str) -> tuple[float | None, int]:
+    """When a job was first seen with its present schedule (epoch seconds), and how often it ran."""
+    row = store.one("SELECT at, runs FROM jobs_seen WHERE project = ? AND job = ?", (project, job))
+    return (float(row[0]), int(row[1])) if row else (None, 0)
 
 
 def cool(store: Store, agent: str, model: str, until: float, reason: str) -> None:

@@ -103,20 +103,23 @@ def page(
     author: str = "",
     parent: str = "",
     limit: int = 200,
+    before: str = "",
 ) -> tuple[list[Task], int]:
     """The newest `limit` tasks that match, oldest first and without bodies, and how many match
-    (by source, author or parent: at most `COUNTED` are counted). Empty `statuses` means any. Each
-    status is read off an index of its own, however many tasks there are."""
+    (by source, author or parent: at most `COUNTED` are counted). Empty `statuses` means any;
+    `before` (a key): only older ones. Each status is read off an index of its own, however many
+    tasks there are."""
     wanted = statuses or tuple(status.value for status in Status)
     fixed = {"project": project, "source": source, "author": author, "parent": parent}
     given = {name: value for name, value in fixed.items() if value}
     where = "".join(f" AND t.{name} = :{name}" for name in given)
+    older = " AND id < (SELECT id FROM tasks WHERE key = :before)" if before else ""
     rows: list[dict[str, Any]] = []
     for status in wanted:
         rows += store.rows(
-            f"SELECT id, {_LIGHT} FROM tasks t WHERE status = :status{where}"
+            f"SELECT id, {_LIGHT} FROM tasks t WHERE status = :status{where}{older}"
             " ORDER BY id DESC LIMIT :limit",
-            {**given, "status": status, "limit": limit},
+            {**given, "status": status, "limit": limit, "before": before},
         )
     rows.sort(key=lambda row: int(row["id"]))
     total = _total(store, wanted, project, where if given.keys() - {"project"} else "", given)
@@ -154,13 +157,20 @@ FRONT: Place = (-(1 << 60), 0)
 
 
 def ready(
-    store: Store, status: Status, now: float, projects: tuple[str, ...], after: Place, limit: int
+    store: Store,
+    status: Status,
+    now: float,
+    projects: tuple[str, ...],
+    after: Place,
+    limit: int,
+    agents: tuple[str, ...] | None = None,
 ) -> list[tuple[Place, Task]]:
-    """Tasks of these projects that nothing of their own holds back, from behind a place in the
-    queue on: priority first, then age."""
+    """Tasks of these projects (and of these agents alone, where they are named) that nothing of
+    their own holds back, from behind a place in the queue on: priority first, then age."""
     rows = store.rows(
-        f"SELECT id, priority, {_LIGHT} FROM tasks t WHERE status = :status AND {_READY}"
-        " AND (priority < :p OR priority = :p AND id > :i)"
+        f"SELECT id, priority, {_LIGHT} FROM tasks t WHERE status = :status"
+        " AND (:agents IS NULL OR agent IN (SELECT value FROM json_each(:agents)))"
+        f" AND {_READY} AND (priority < :p OR priority = :p AND id > :i)"
         " AND project IN (SELECT value FROM json_each(:projects))"
         " ORDER BY priority DESC, id LIMIT :limit",
         {
@@ -170,6 +180,7 @@ def ready(
             "p": -after[0],
             "i": after[1],
             "limit": limit,
+            "agents": None if agents is None else packed(agents),
         },
     )
     return [((-row.pop("priority"), row["id"]), _task(row)) for row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import fcntl
 import gc
 import logging
@@ -32,6 +33,7 @@ logger = logging.getLogger("orchd")
 def main(arguments: list[str] | None = None) -> None:
     """Run orchd until it is told to leave."""
     chosen = _parser().parse_args(arguments)
+    faulthandler.enable()  # the watchdog of systemd ends a hung orchd by SIGABRT
     if chosen.preflight:
         _preflight()
         return

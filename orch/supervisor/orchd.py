@@ -85,7 +85,6 @@ class Orchd:
         self._asker = 0
         self._turned_at = time.monotonic()
         self._due: dict[str, float] = {}
-        self.told_ready = False
         self._unrecorded = True
         self._wake, self._waker = socket.socketpair()
         self.commands = Commands(self)
@@ -149,6 +148,7 @@ class Orchd:
             if self._unrecorded:
                 self._record()
             self._tell_engine()
+            self._tell_systemd()
             self.commands.tick(now)
             assert self.desk is not None
             self.desk.tick(now)
@@ -365,9 +365,12 @@ class Orchd:
             return
         if self._unrecorded:
             self._record()
-        if not self.told_ready:
-            self.told_ready = True
-            self.notifier.tell("READY=1", f"STATUS={len(self.children)} services")
+        self._tell_systemd()
+
+    def _tell_systemd(self) -> None:
+        """READY once every service runs or has shown that it cannot: one of them that is broken
+        must not have systemd end the others."""
+        self.notifier.report([child.service for child in self.children.values()])
 
     def _reap(self) -> None:
         """See which processes have ended. The group is killed while its number is still taken."""

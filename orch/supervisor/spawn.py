@@ -143,6 +143,7 @@ def _run(order: Order) -> int:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    faulthandler.disable()  # orchd's own handlers were reset with all the others
     faulthandler.enable()
     try:
         importlib.import_module(order.module).main()

@@ -129,8 +129,8 @@ class Upgrading:
 
 def program(python: str, *arguments: str) -> list[str]:
     """How `python` runs orchd, with this interpreter's own isolation."""
-    isolated = ["-I"] if sys.flags.isolated else []
-    return [python, *isolated, "-m", "orch.supervisor", *arguments]
+    isolated = ["-I"] if sys.flags.isolated else ["-P"] if sys.flags.safe_path else []
+    return [python, *isolated, "-u", "-m", "orch.supervisor", *arguments]
 
 
 def carry(orchd: Orchd, client: int) -> list[int]:
@@ -144,7 +144,7 @@ def carry(orchd: Orchd, client: int) -> list[int]:
         control=orchd.desk.listener.fileno(),
         client=connection.fileno() if connection else -1,
         started_at=orchd.started_at,
-        told_ready=orchd.told_ready,
+        told_ready=orchd.notifier.told_ready,
         back=program(sys.executable, "--home", str(orchd.home.root), "--spawn", orchd.mode),
     )
     return [write(carried), *_descriptors(msgspec.to_builtins(carried))]
@@ -202,7 +202,7 @@ def adopt(orchd: Orchd, carried: Carried) -> int:
             orchd.watch_child(child)
     orchd.events = Ring(carried.events)
     orchd.started_at = carried.started_at
-    orchd.told_ready = carried.told_ready
+    orchd.notifier.told_ready = carried.told_ready
     if carried.client < 0:
         return 0
     assert orchd.desk is not None

@@ -19,6 +19,16 @@ SECONDS = 120.0
 _locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 """One per repository: two `git worktree add` at once fail now and then."""
 
+UNDER_WAY = {
+    "MERGE_HEAD": "merge",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "BISECT_LOG": "bisect",
+}
+"""The files of a worktree's own git folder that say so (gitrepository-layout(5))."""
+
 _QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false", "-c", "gc.auto=0")
 
 _HEX = re.compile(r"[0-9a-f]{7,40}")
@@ -154,6 +164,18 @@ def _named(folder: Path, ref: str) -> str:
 def dirty(folder: Path) -> bool:
     """Whether something in the worktree is not committed (untracked files too)."""
     return bool(_git(folder, "status", "--porcelain", "-z").out)
+
+
+def unfinished(folder: Path) -> str:
+    """What git would lose or has not ended in a worktree without uncommitted files: a merge or a
+    rebase under way, commits on no branch; '' for nothing. Raises `ToolFailed`."""
+    private = Path(_text(_git(folder, "rev-parse", "--absolute-git-dir")))
+    for name, what in UNDER_WAY.items():
+        if (private / name).exists():
+            return f"a {what} is under way in it"
+    kept = _git(folder, "for-each-ref", "--count=1", "--contains=HEAD", "refs/heads",
+                "refs/remotes", "refs/tags")  # fmt: skip
+    return "" if kept.out.strip() else "its commits are on no branch"
 
 
 def commit_all(folder: Path, message: str, name: str, email: str) -> bool:

@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,14 @@ from orch.errors import ToolFailed, Unknown
 
 LIMIT = 16 << 20
 """The most output of one program that is kept, in bytes, stdout and stderr each."""
+
+REAP_SECONDS = 0.2
+"""The longest wait for more output of a program that may have left a child holding its end."""
+
+DRAIN_BYTES = 1 << 20
+"""Bytes read after a program's end: a pipe's worth is its own, more comes from what it left."""
+SIZE_SECONDS = 0.5
+"""Seconds between two looks at how much a program has written to its file."""
 
 SAID = 2000
 """The most of a program's own words in an error, in characters."""
@@ -93,6 +102,38 @@ def run(
     return ran
 
 
+def follow(argv: Sequence[str], cwd: str | os.PathLike[str], into: Callable[[bytes], None]) -> int:
+    """Run a program in this process's own group and environment to its end, handing on what it
+    writes (stdout and stderr together) as it comes. Returns its exit code (negative: a signal).
+
+    Raises `ToolFailed` when it cannot be started. What it leaves running is not waited for.
+    """
+    try:
+        process = subprocess.Popen(
+            argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    except OSError as error:
+        raise _not_started(argv[0], cwd, error) from error
+    assert process.stdout
+    with process.stdout as out, selectors.DefaultSelector() as selector:
+        os.set_blocking(out.fileno(), False)
+        selector.register(out, selectors.EVENT_READ)
+        left = DRAIN_BYTES
+        while left > 0:
+            ended = process.poll() is not None  # before the last look at its output
+            if not selector.select(0.0 if ended else REAP_SECONDS):
+                if ended:
+                    break
+                continue
+            block = os.read(out.fileno(), 65536)
+            if not block:
+                break
+            left -= len(block) if ended else 0
+            into(block)
+        return process.wait()
+
+
 def said(ran: Ran) -> str:
     """A failed program's own words, shortened; its exit code when it said nothing."""
     text = (ran.err.strip() or ran.out.strip()).decode("utf-8", "replace")
@@ -100,6 +141,47 @@ def said(ran: Ran) -> str:
         text = f"{text[:SAID]}…"
     how = f"signal {-ran.code}" if ran.code < 0 else f"exit code {ran.code}"
     return text or how
+
+
+def record(
+    argv: Sequence[str],
+    log: Path,
+    *,
+    cwd: str | os.PathLike[str],
+    env: Mapping[str, str],
+    timeout: float,
+    input: bytes = b"",  # noqa: A002 - the name subprocess gives it
+    limit: int = LIMIT,
+) -> int:
+    """Run a program to its end, with all that it writes going to the file `log`. Returns its exit
+    code (negative: a signal). What is left of its process group then is killed.
+
+    Raises `ToolFailed` when it cannot be started or writes more than `limit` bytes, `Unknown` when
+    it takes longer than `timeout` seconds, and `OSError` when the file cannot be written.
+    """
+    deadline = time.monotonic() + timeout
+    with log.open("wb") as out, tempfile.TemporaryFile() as given:
+        given.write(input)
+        given.seek(0)
+        try:
+            process = subprocess.Popen(
+                argv, cwd=cwd, env=env, stdin=given, stdout=out, stderr=out, process_group=0
+            )
+        except OSError as error:
+            raise _not_started(argv[0], cwd, error) from error
+        try:
+            while process.poll() is None:
+                if os.fstat(out.fileno()).st_size > limit:
+                    raise ToolFailed(f"{_name([*argv])} wrote more than {limit} bytes")
+                if (left := deadline - time.monotonic()) <= 0:
+                    raise Unknown(f"{_name([*argv])} did not end within {timeout:g} s")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(min(left, SIZE_SECONDS))
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return process.returncode
 
 
 def started(pid: int) -> float | None:
@@ -127,6 +209,18 @@ def marked(run: str, below: bool = False) -> list[int]:
             mark = process.environ().get("ORCH_RUN", "")
             ours = mark == run or (below and mark.startswith(f"{run}:"))
             if ours and process.pid != os.getpid():
+                found.append(process.pid)
+    return found
+
+
+def inside(folder: str | os.PathLike[str]) -> list[int]:
+    """The processes of this user whose current folder is `folder` or lies below it."""
+    top = os.fspath(folder)
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            where = process.cwd()
+            if where == top or where.startswith(f"{top}/"):
                 found.append(process.pid)
     return found
 

@@ -37,10 +37,13 @@ def text_within(folder: Path, name: str, most: int = MOST_BYTES) -> str:
         opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, RuntimeError, ValueError):
         return ""
-    with os.fdopen(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            return ""
-        return file.read(most).decode(errors="replace")
+    try:
+        plain = stat.S_ISREG(os.fstat(opened).st_mode)
+        return os.read(opened, most).decode(errors="replace") if plain else ""
+    except OSError:
+        return ""
+    finally:
+        os.close(opened)
 
 
 def files(folder: Path) -> tuple[str, ...]:

@@ -209,9 +209,11 @@ class Attempts(Takeovers):
         try:
             with self.write():
                 attempts.update(self.store, attempt.id, phase=Phase.COLLECT)
+                self.event("session_ended", attempt.task, attempt=attempt.n, session=session,
+                           agent=attempt.agent)  # fmt: skip
                 self.leave_session(attempt)
         except Unknown:
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
             return
         self.publish(SessionChanged(session))
         self.advance(attempts.get(self.store, attempt.id))
@@ -240,10 +242,11 @@ class Attempts(Takeovers):
 
     def _collected(self, attempt: Attempt, found: tuple[Verdict, Result | None]) -> None:
         verdict, result = found
+        used = self.account(attempt, verdict.usage)
         with self.write():
             attempts.update(
-                self.store, attempt.id, phase=Phase.DELIVER, usage=verdict.usage,
-                error_class=verdict.error, exit_code=result.exit_code if result else None,
+                self.store, attempt.id, phase=Phase.DELIVER, error_class=verdict.error,
+                exit_code=result.exit_code if result else None, **used,
             )  # fmt: skip
         self.advance(attempts.get(self.store, attempt.id))
 
@@ -277,7 +280,7 @@ class Attempts(Takeovers):
             try:
                 go_on()
             except Unknown:
-                self._put_off(attempt.id)
+                self.put_off(attempt.id)
 
         self._busy.add(attempt.id)
         try:
@@ -289,7 +292,7 @@ class Attempts(Takeovers):
             )
         except Refused:
             self._busy.discard(attempt.id)
-            self._put_off(attempt.id)
+            self.put_off(attempt.id)
 
     def _failed(self, attempt: Attempt, error: Exception) -> None:
         message = _words(error)
@@ -317,9 +320,10 @@ class Attempts(Takeovers):
             return
         with self.write():
             tasks.update(self.store, attempt.task, self.now(), last_error=message)
-        self._put_off(attempt.id, float(2 ** min(tries, 6)))
+        self.put_off(attempt.id, float(2 ** min(tries, 6)))
 
-    def _put_off(self, attempt: int, seconds: float = 1.0) -> None:
+    def put_off(self, attempt: int, seconds: float = 1.0) -> None:
+        """Have an attempt's next step taken later."""
         self._later[attempt] = self.clock() + seconds
 
 

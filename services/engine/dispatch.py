@@ -228,14 +228,18 @@ class Dispatch(Skills):
             children=tuple(tasks.children(self.store, task.key, unfinished=True)),
             project_problem=problem,
             engine_problem=self.not_taking(),
+            money="" if self.costs_nothing(task) else self.day_hold(),
         )
         return waiting_for(task, holds, self.load(), self.limits(), self.now())
 
     def _ready_tasks(
-        self, status: Status, passed: set[str] | None = None
+        self,
+        status: Status,
+        passed: set[str] | None = None,
+        agents: tuple[str, ...] | None = None,
     ) -> Iterator[tuple[tasks.Place, Task]]:
-        """Ready tasks in their order, with their places; those of projects put into `passed` on
-        the way are left out from the next page on."""
+        """Ready tasks in their order with their places, of these agents alone where they are named;
+        those of projects put into `passed` on the way are left out from the next page on."""
         place = tasks.FRONT
         while True:
             healthy = tuple(
@@ -243,7 +247,7 @@ class Dispatch(Skills):
                 for slug, project in self.loaded.projects.items()
                 if not project.problem and slug not in (passed or ())
             )
-            page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE)
+            page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE, agents)
             yield from page
             if len(page) < PAGE:
                 return
@@ -284,15 +288,21 @@ class Dispatch(Skills):
         load, limits = self.load(), self.limits()
         if load.total >= limits.total:
             return
-        ready = heapq.merge(asking, self._ready_tasks(Status.ROUTED), key=lambda one: one[0])
+        agents = self.payable()
+        routed = self._ready_tasks(Status.ROUTED, agents=agents)
+        ready = heapq.merge(asking if agents is None else (), routed, key=lambda one: one[0])
         for _, task in ready:
             asks = task.status is Status.NEW
             agent = self.config_of(task.project).router.agent if asks else task.agent
             if full(task.project, agent, load, limits):
                 continue
+            if agents is not None and not self.costs_nothing(task):
+                continue
             if not asks:
                 agent = self._still_usable(task)
                 if not agent or full(task.project, agent, load, limits) or self._lacks(task):
+                    continue
+                if self.lacks_budget(task):
                     continue
             yield task if asks else self._claim(task, agent)
             load = load.plus(task.project, agent)

@@ -55,7 +55,8 @@ class Endings(Router):
             self._weigh(attempt, verdict, consequence)
             self._move(task, attempt, verdict, consequence, status, delivered)
             self.event("attempt_ended", task.key, attempt=attempt.n, outcome=outcome,
-                       session=attempt.session, error=one_line(verdict.message),
+                       session=attempt.session, agent=attempt.agent,
+                       error=one_line(verdict.message),
                        error_class=verdict.error.value if verdict.error else None)  # fmt: skip
         self._tries.pop(attempt.id, None)
         self.publish(SessionChanged(attempt.session))

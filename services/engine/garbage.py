@@ -2,166 +2,92 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
-import msgspec
-
-from orch.core import names
-from orch.errors import OrchError
-from orch.hosts import Host
+from orch.core import keeping
+from orch.errors import OrchError, Refused
 from orch.messages import CollectGarbage, Garbage
-from orch.model import Status, Task
-from orch.paths import Home
 from orch.service import Later, answers
-from orch.store import attempts, tasks
-from orch.tools import git
-from services.engine.jobs import JobDesk
+from orch.store import job_runs, leftovers
+from services.engine import sweep
+from services.engine.ages import BATCH, Ages
 
-KEEP_SECONDS = 90 * 86400.0
-"""How long the artifacts of a finished task are kept."""
+SWEEP_SECONDS = 600.0
+"""How long one round of looking and removing may take."""
 
-Item = tuple[str, str, str]
-
-
-class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """What the database knows, for work aside: tasks by worktree, branch and folder; sessions
-    that are open, and that once were."""
-
-    home: Home
-    host: Host
-    repos: dict[str, Path]
-    tasks: tuple[Task, ...]
-    open_sessions: frozenset[str]
-    past_sessions: dict[str, str]
-    now: float
-    dry_run: bool
+REPLY_BYTES = 700_000
+"""How much of what was found goes into the reply."""
 
 
-class GarbageDesk(JobDesk):
-    """Answers `orch gc`."""
+class GarbageDesk(Ages):
+    """Answers `orch gc`: looks aside, asks the database whose it is, removes aside."""
 
     @answers(CollectGarbage)
     def collect_garbage(self, request: CollectGarbage) -> Later:
         """Look (and remove) aside; the answer comes when it is done."""
-        found, _ = tasks.page(self.store, limit=1_000_000)
-        open_now = {one.session for one in attempts.open_ones(self.store)}
-        past = {
-            one.session: one.folder
-            for one in attempts.sessions(self.store, "", 0.0, "")
-            if one.session not in open_now
-        }
-        scene = Scene(
-            home=self.home, host=self.host,
-            repos={slug: Path(p.path) for slug, p in self.loaded.projects.items()},
-            tasks=tuple(found), open_sessions=frozenset(open_now),
-            past_sessions=past, now=self.now(), dry_run=request.dry_run,
-        )  # fmt: skip
-        later = Later()
-        self.aside(lambda: Garbage(tuple(sweep(scene))[:5000]), later, later, timeout=600.0)
+        if not self.begin_measuring():
+            raise Refused("something is being removed already", "try again in a moment")
+        later, repos = Later(), {s: Path(p.path) for s, p in self.loaded.projects.items()}
+        folders = self.project_folders()
+        self.aside(
+            lambda: sweep.look(self.home, self.host, repos, folders),
+            lambda found: self._clear(found, repos, request.dry_run, later),
+            lambda error: self._not_collected(error, later),
+            timeout=SWEEP_SECONDS,
+        )
         return later
 
-
-def sweep(scene: Scene) -> Iterator[Item]:
-    """Every item with its verdict: removed, removable, or why it stays."""
-    yield from _sessions(scene)
-    yield from _worktrees(scene)
-    yield from _branches(scene)
-    yield from _artifacts(scene)
-
-
-def _sessions(scene: Scene) -> Iterator[Item]:
-    try:
-        alive = scene.host.alive()
-    except OrchError as error:
-        yield "sessions", "", f"stay: {error.message}"
-        return
-    for session in sorted(alive):
-        if session in scene.open_sessions:
-            continue
-        if session not in scene.past_sessions:
-            yield "session", session, "stays: orch did not start it"
-            continue
-        yield (
-            "session",
-            session,
-            _do(scene, partial(scene.host.stop, session, Path(scene.past_sessions[session]))),
+    def _clear(
+        self, found: sweep.Found, repos: dict[str, Path], dry_run: bool, later: Later
+    ) -> None:
+        """Judge what was found by what the database knows now. Until it is over, no task that is
+        done now begins again."""
+        branches = {name for one in found.branches.values() for name in one}
+        of_keys = leftovers.of_keys(self.store, [one.key for one in found.artifacts])
+        scene = sweep.Scene(
+            home=self.home, host=self.host, repos=repos, found=found, dry_run=dry_run,
+            of_worktrees=leftovers.of_worktrees(self.store, found.worktrees),
+            of_branches=leftovers.of_branches(self.store, branches),
+            of_sessions=self._of_sessions(found.sessions),
+            expendable=tuple(
+                keeping.expendable(found.artifacts, of_keys, self.bounds, self.now())
+            ),
+            days=self.bounds.days, now=self.now(),
+        )  # fmt: skip
+        owners = [*scene.of_worktrees.values(), *scene.of_branches.values(), *of_keys.values()]
+        if not dry_run:
+            self.clearing = frozenset(one.key for one in owners if not keeping.why_kept(one))
+        self.aside(
+            lambda: list(sweep.clear(scene)),
+            lambda items: self._cleared(items, dry_run, later),
+            lambda error: self._not_collected(error, later),
+            timeout=SWEEP_SECONDS,
         )
 
+    def _of_sessions(self, names: tuple[str, ...]) -> dict[str, tuple[str, bool]]:
+        """Whose sessions these are, of tasks and of jobs: the folder, and whether it is open."""
+        of_jobs = job_runs.sessions(self.store)
+        jobs = {name: (of_jobs[name][0], not of_jobs[name][1]) for name in names if name in of_jobs}
+        return leftovers.of_sessions(self.store, names) | jobs
 
-def _worktrees(scene: Scene) -> Iterator[Item]:
-    owners = {task.worktree: task for task in scene.tasks if task.worktree}
-    for folder in sorted(scene.home.worktrees.glob("*/*/*")):
-        task = owners.get(str(folder))
-        verdict = _why_worktree_stays(folder, task, scene)
-        if not verdict and task is not None:
-            repo = scene.repos[task.project]
-            verdict = _do(scene, partial(git.remove_worktree, repo, folder))
-        yield "worktree", str(folder), verdict
+    def _not_collected(self, error: Exception, later: Later) -> None:
+        self.rest()
+        later(OrchError(f"not all could be looked at: {error}") if isinstance(error, OSError)
+              else error)  # fmt: skip
 
-
-def _why_worktree_stays(folder: Path, task: Task | None, scene: Scene) -> str:
-    if task is None:
-        return "stays: no task is known for it"
-    if task.status is not Status.DONE:
-        return f"stays: {task.key} is {task.status}"
-    if task.project not in scene.repos:
-        return f"stays: its project {task.project} is not registered"
-    try:
-        return "stays: something in it is not committed" if git.dirty(folder) else ""
-    except OrchError as error:
-        return f"stays: {error.message}"
-
-
-def _branches(scene: Scene) -> Iterator[Item]:
-    owners = {(task.project, task.branch): task for task in scene.tasks if task.branch}
-    for project, repo in sorted(scene.repos.items()):
-        try:
-            found = git.branches(repo, "orch/")
-            main = git.start(repo).commit if found else ""
-            used = set(git.worktrees(repo).values())
-        except OrchError as error:
-            yield "branches", project, f"stay: {error.message}"
-            continue
-        for branch, commit in sorted(found.items()):
-            verdict = _why_branch_stays(owners.get((project, branch)), branch in used)
-            if not verdict and not _merged(repo, commit, main):
-                verdict = "stays: it is not merged"
-            if not verdict:
-                verdict = _do(scene, partial(git.delete_branch, repo, branch, commit))
-            yield "branch", f"{project} {branch}", verdict
-
-
-def _why_branch_stays(task: Task | None, used: bool) -> str:
-    if task is None:
-        return "stays: no task is known for it"
-    if task.status is not Status.DONE:
-        return f"stays: {task.key} is {task.status}"
-    return "stays: a worktree is on it" if used else ""
-
-
-def _merged(repo: Path, commit: str, main: str) -> bool:
-    try:
-        return git.is_merged(repo, commit, main)
-    except OrchError:
-        return False
-
-
-def _artifacts(scene: Scene) -> Iterator[Item]:
-    for task in scene.tasks:
-        old = scene.now - task.updated_at > KEEP_SECONDS
-        folder = scene.home.task_folder(names.task_folder(task.key)) / "attempts"
-        if task.status is Status.DONE and old and folder.is_dir():
-            yield "artifacts", task.key, _do(scene, partial(shutil.rmtree, folder))
-
-
-def _do(scene: Scene, remove: Callable[[], object]) -> str:
-    if scene.dry_run:
-        return "removable"
-    try:
-        remove()
-    except (OrchError, OSError) as error:
-        return f"stays: {error}"
-    return "removed"
+    def _cleared(self, items: list[sweep.Item], dry_run: bool, later: Later) -> None:
+        self.rest()
+        old = leftovers.old_events(self.store, *self.event_bounds())
+        if old:
+            verdict = "removable" if dry_run else f"removed, {BATCH} at a time"
+            items.append(("events", f"{old} of the log", verdict))
+            if not dry_run:
+                self.forget_the_old()
+        kept: list[sweep.Item] = []
+        size = 0
+        for item in items:
+            size += sum(len(text.encode()) for text in item) + 20
+            if size > REPLY_BYTES:
+                break
+            kept.append(item)
+        later(Garbage(tuple(kept), len(items) - len(kept)))

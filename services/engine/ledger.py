@@ -33,7 +33,7 @@ class Ledger(Service):
     """The engine's store and config. `write()` is the only way to change the database."""
 
     name = "engine"
-    aside_threads = 8
+    aside_threads = 12
 
     def __init__(self, home: Home, name: str = "") -> None:
         super().__init__(home, name)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from orch.core import plan
 from orch.errors import Refused
-from orch.messages import AddPlan, AddTask, PlanAdded
-from orch.model import PlannedTask, Status
+from orch.messages import AddPlan, AddTask, PlanAdded, PlannedTask
+from orch.model import Status
 from orch.service import answers
 from orch.store import tasks
-from services.engine.garbage import GarbageDesk
+from services.engine.preparing import Preparing
 
 SOURCE = "plan"
 """Where the tasks of a plan come from, as their `source`."""
 
 
-class PlanDesk(GarbageDesk):
+class PlanDesk(Preparing):
     """Creates the steps of plans as children of the task that holds their goal."""
 
     @answers(AddPlan)

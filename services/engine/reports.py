@@ -24,16 +24,13 @@ from orch.messages import (
     TakeEffects,
 )
 from orch.model import Attempt, Event, Phase, Session
-from orch.service import answers, every
-from orch.store import attempts, events, jobs, outbox, takeovers, tasks
+from orch.service import answers
+from orch.store import attempts, events, jobs, notices, outbox, takeovers, tasks
 from services.engine.attempts import DAY
 from services.engine.routes import RouteDesk
 
 EVENT_BYTES = 700_000
 """How much of the events log goes into one reply."""
-
-KEEP_DAYS = 90
-"""How long events of finished tasks are kept; replies and deliveries: two days."""
 
 
 class ReportDesk(RouteDesk):
@@ -96,6 +93,7 @@ class ReportDesk(RouteDesk):
             cooldowns={agent: until for agent, (until, _) in cooling.items()},
             resting=tuple(jobs.resting(self.store, self.now())),
             agents=attempts.record(self.store, self.now() - 7 * DAY),
+            notices=tuple(notices.latest(self.store, self.now() - DAY, 5)),
         )
 
     # ---- meta and cooldowns ------------------------------------------------------------------
@@ -161,7 +159,7 @@ class ReportDesk(RouteDesk):
                 self.effect_settled(request.id, request.message)
         return Done()
 
-    # ---- supervision and age -----------------------------------------------------------------
+    # ---- supervision -------------------------------------------------------------------------
 
     def on_supervision(self, event: dict[str, Any]) -> None:
         """Keep what orchd reports of the services in the events log; a repeated one once."""
@@ -173,13 +171,3 @@ class ReportDesk(RouteDesk):
                     self.event(name, "", **(told if isinstance(told, dict) else {}))
         except OrchError as error:
             self.log.warning("a supervision event could not be kept: %s", error.message)
-
-    @every(seconds=3600)
-    def forget_the_old(self) -> None:
-        """Prune what is past its age."""
-        try:
-            with self.write():
-                outbox.prune(self.store, self.now() - 2 * DAY)
-                events.prune(self.store, self.now() - KEEP_DAYS * DAY)
-        except OrchError as error:
-            self.log.warning("pruning has to wait: %s", error.message)

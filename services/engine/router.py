@@ -6,16 +6,17 @@ import shutil
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import asdict
 
 from orch.agents.question import Question, Reply, asking
 from orch.config.schema import AgentConfig, Config
 from orch.core import retry
 from orch.core import router as core
-from orch.core.routing import Field, wanted
+from orch.core.routing import Field, passed_over, wanted
 from orch.core.weights import FULL, limited
 from orch.errors import ConfigError, Malformed, OrchError, Refused
 from orch.messages import TaskRouted
-from orch.model import ErrorClass, Skill, Status, Task
+from orch.model import ErrorClass, Skill, Status, Task, Usage
 from orch.paths import Home
 from orch.service import Later
 from orch.store import jobs, tasks
@@ -173,6 +174,9 @@ class Router(Dispatch):
         if task.status is not Status.NEW:
             return Refused(f"{task.key} is {task.status} meanwhile")
         config = self.config_of(task.project)
+        if reply.usage != Usage():
+            self.event("router_answered", task.key, agent=order.config.router.agent,
+                       model=core.model_of(order.config.router), **asdict(reply.usage))  # fmt: skip
         if reply.error is not None:
             return self._unrouted(task, config, reply)
         usable = tuple(n for n in order.names if n in self.field(config).available)
@@ -184,7 +188,8 @@ class Router(Dispatch):
             return self._unrouted(task, config, failure)
         odd = core.warnings(task.labels, decision.agent, decision.profile.skills, bool(names))
         complexity = task.complexity or decision.complexity
-        reason = f"{order.config.router.agent}: {decision.reason or 'chosen'}"
+        passed = passed_over(wanted(task.labels, task.wanted_agent), self.field(config))
+        reason = f"{passed}{order.config.router.agent}: {decision.reason or 'chosen'}"
         self.set_route(
             task, config, agent=decision.agent, reason=reason, complexity=complexity,
             profile=decision.profile, route_warnings=(*odd, *decision.warnings),

@@ -31,6 +31,7 @@ from orch.store import approvals, attempts, takeovers, tasks
 from services.engine.attempts import Attempts
 
 TITLE_CHARACTERS = 20_000
+PAGE_BYTES = 900_000
 FIRST = 1_000_000
 """The priority of a task that somebody wants to run now."""
 
@@ -88,14 +89,14 @@ class TaskDesk(Attempts):
 
     @answers(ListTasks)
     def list_tasks(self, request: ListTasks) -> Tasks:
-        """A page of tasks, without their bodies."""
+        """A page of tasks, without their bodies: the newest that fit into one message."""
         statuses = tuple(Status(name).value for name in _known(request.statuses))
         if not statuses and not request.all:
             statuses = tuple(status.value for status in OPEN)
         found, total = tasks.page(
             self.store, project=request.project, statuses=statuses, source=request.source,
             author=request.author, parent=request.parent,
-            limit=max(1, min(request.limit, 1000)),
+            limit=max(1, min(request.limit, 1000)), before=request.before,
         )  # fmt: skip
         asks = self.asks()
         asked = {task.key: asks[task.key] for task in found if task.key in asks}
@@ -155,9 +156,7 @@ class TaskDesk(Attempts):
         """Let blocked tasks go on; what was counted stays counted."""
         waiting = (Status.BLOCKED, Status.NEEDS_REVIEW)
         if request.id == "all":
-            page, _ = tasks.page(
-                self.store, project=request.project, statuses=(Status.BLOCKED.value,), limit=1000
-            )
+            page = self._all_blocked(request.project)
         else:
             page = [self.find(request.id, request.project)]
             if page[0].status not in waiting:
@@ -167,6 +166,18 @@ class TaskDesk(Attempts):
                 self._restart(task, "unblocked", request.by)
         self.stir()
         return Done()
+
+    def _all_blocked(self, project: str) -> list[Task]:
+        blocked = (Status.BLOCKED.value,)
+        page, total = tasks.page(self.store, project=project, statuses=blocked, limit=1000)
+        while len(page) < total:
+            older, _ = tasks.page(
+                self.store, project=project, statuses=blocked, limit=1000, before=page[0].key
+            )
+            if not older:
+                break
+            page = older + page
+        return page
 
     @answers(BlockTask)
     def block_task(self, request: BlockTask) -> Done:
@@ -241,12 +252,22 @@ def _known(statuses: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _fitting(found: list[Task]) -> tuple[Task, ...]:
-    """The page with its longest texts cut, so that it fits into one message."""
-    cut = 700_000 // max(1, len(found)) // 4
-    return tuple(
-        msgspec.structs.replace(
-            task, title=task.title[:cut], summary=task.summary[:cut],
-            last_error=task.last_error[:cut], blocked_reason=task.blocked_reason[:cut],
-        )
-        for task in found
+    """As many of the newest tasks as fit into one message, at least one; the reader asks for those
+    before them."""
+    kept: list[Task] = []
+    size = 0
+    for task in reversed(found):
+        size += len(msgspec.msgpack.encode(task))
+        if kept and size > PAGE_BYTES:
+            break
+        kept.append(task if size <= PAGE_BYTES else _shortened(task))
+    return tuple(reversed(kept))
+
+
+def _shortened(task: Task) -> Task:
+    """A task that is too long for a message even alone, with its texts cut."""
+    cut = PAGE_BYTES // 20
+    return msgspec.structs.replace(
+        task, title=task.title[:cut], summary=task.summary[:cut],
+        last_error=task.last_error[:cut], blocked_reason=task.blocked_reason[:cut],
     )  # fmt: skip

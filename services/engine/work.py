@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -40,6 +41,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     known: prompt.Known
     earlier_base: str = ""
     skills: tuple[Skill, ...] = ()
+    budget: dict[str, Any] = {}
+    """What the agent may spend (`orch.agents.budget.written`)."""
 
     @property
     def run(self) -> str:
@@ -53,9 +56,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """A worktree is ready: the commit that the branch started from."""
+    """A worktree is ready: the commit that its branch started from; `fresh`: it was made now."""
 
     base: str
+    fresh: bool = False
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +80,9 @@ def make_worktree(order: Order) -> Prepared:
     start = git.start(order.repo)
     attempt = order.attempt
     commit = git.fetch(order.repo, start.branch) if start.remote else start.commit
+    fresh = not Path(attempt.worktree).is_dir()
     git.add_worktree(order.repo, Path(attempt.worktree), attempt.branch, commit)
-    return Prepared(base=attempt.base or order.earlier_base or commit)
+    return Prepared(base=attempt.base or order.earlier_base or commit, fresh=fresh)
 
 
 def launch(order: Order) -> None:
@@ -202,6 +207,7 @@ def _work(order: Order) -> agents.Work:
         worktree=order.attempt.worktree,
         model=order.attempt.model,
         run=order.run,
+        metered=bool(order.budget),
         permissions=agents.Permissions(
             mode=allowed.mode,
             sandbox=allowed.sandbox,
@@ -234,6 +240,7 @@ def _launch(order: Order, spec: AgentConfig, plan: agents.Plan) -> Launch:
         dialect=plan.dialect,
         settings=plan.settings,
         prompt=str(order.folder / plan.prompt) if plan.prompt else "",
+        budget=order.budget if plan.dialect else {},
     )
 
 

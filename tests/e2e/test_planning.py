@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from orch.errors import Malformed, NotFound, Refused
-from orch.messages import AddPlan, ListTasks
-from orch.model import PlannedTask
+from orch.messages import AddPlan, ListTasks, PlannedTask
 from tests.support.pane import Pane
 
 PLANNER = """\

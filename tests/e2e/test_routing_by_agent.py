@@ -60,9 +60,14 @@ def test_a_router_that_fails_is_asked_again_and_then_round_robin_holds(world):
     assert len(routers.asked) == 2
     assert len(seen["attempts"]) == 1, "a failed routing is no attempt"
 
+    routers.answer(decision("other"))
+    lost = world.add("Lost", "say hi", more=("--label", "agent:claude"))
+    passed = "claude was wanted but is not installed (claude is not on PATH); ask: chosen"
+    assert world.wait_for(task=lost, status="done")["route_reason"] == passed
+    assert len(routers.asked) == 3
     named = world.add("Named", "say hi", more=("--agent", "other"))
     assert world.wait_for(task=named, status="done")["route_reason"] == "asked for: other"
-    assert len(routers.asked) == 2, "who is named needs no router"
+    assert len(routers.asked) == 3, "who is named needs no router"
 
     again = world.add("Again", "say hi")
     assert world.wait_for(task=again, status="done")["route_reason"] == "ask: chosen"
@@ -83,8 +88,9 @@ def test_a_question_takes_a_slot_and_says_so(world):
     assert world.orch("status", "--json").json["slots"] == {"used": 1, "max": 1}
     assert len(routers.asked) == 1
     gate.touch()
-    for task in (first, second, third):
-        world.wait_for(task=task, status="done")
+    done = [world.wait_for(task=task, status="done") for task in (first, second, third)]
+    began = [one["attempts"][0]["started_at"] for one in done]
+    assert began == sorted(began), "the order of the queue holds for questions and attempts"
     assert routers.overlaps == 0
 
 

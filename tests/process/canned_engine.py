@@ -116,7 +116,10 @@ class CannedEngine(Service):
             and request.author in ("", task.author)
             and request.parent in ("", task.parent)
         ]
-        return Tasks(tuple(found[: request.limit]), len(found))
+        total = len(found)
+        if request.before:
+            found = found[: [task.key for task in found].index(request.before)]
+        return Tasks(tuple(found[-request.limit :]), total)
 
     @answers(GetTask)
     def get_task(self, request: GetTask) -> TaskDetail:

@@ -93,7 +93,7 @@ def test_a_quick_command_imports_nothing_heavy(canned: Canned, words: tuple[str,
     found = imported(*words)
     heavy = {name for name in found if any(name == h or name.startswith(f"{h}.") for h in HEAVY)}
     assert heavy == set()
-    assert {"click", "msgspec", "zmq", "orch.cli.task"} <= found
+    assert {"click", "msgspec", "zmq", "orch.cli.task_group"} <= found
 
 
 def test_help_imports_no_command_and_no_zmq() -> None:

@@ -117,8 +117,42 @@ def test_a_list_is_filtered_by_what_is_asked(canned: Canned, orch: Orch) -> None
     assert ids("--mine") == ["int-2"]
     assert ids("--source", "cron") == ["int-3"]
     assert ids("--project", "octo/demo") == ["int-2"]
-    assert ids("--limit", "1") == ["int-2"]
+    assert ids("--limit", "1") == ["int-3"]
     assert "1 of 2 shown" in orch("task", "list", "--limit", "1")
+
+
+def test_lists_and_trees_have_as_many_tasks_as_were_asked_for_and_say_what_was_cut(
+    canned: Canned, orch: Orch
+) -> None:
+    for n in range(1, 1701):
+        canned.engine.put(key=f"int-{n}", parent=f"int-{n - 700}" if n > 700 else "")
+    every = [f"int-{n}" for n in range(1, 1701)]
+
+    assert [one["id"] for one in orch("task", "list", "--json", "--limit", "5000")] == every
+    assert [one["id"] for one in orch("task", "list", "--json", "--limit", "1200")] == every[500:]
+    assert "1200 of 1700 shown; --limit shows more" in orch("task", "list", "--limit", "1200")
+    assert "shown" not in orch("task", "list", "--limit", "1700")
+
+    def depth(found: list[dict[str, Any]]) -> list[int]:
+        return [1 + sum(depth(one["children"])) for one in found]
+
+    assert sum(depth(orch("task", "tree", "--json", "--limit", "5000"))) == 1700
+    assert sum(depth(orch("task", "tree", "--json"))) == 1000
+    assert "1000 of 1700 shown" in orch("task", "tree")
+    assert depth(orch("task", "tree", "int-1", "--json")) == [3]
+    assert "2 shown, there" in orch("task", "tree", "int-1", "--limit", "2")
+
+
+def test_a_circle_of_parents_is_shown_once_and_a_deep_tree_whole(
+    canned: Canned, orch: Orch
+) -> None:
+    canned.engine.put(key="int-1", parent="int-2")
+    canned.engine.put(key="int-2", parent="int-1")
+    assert orch("task", "tree", "int-1").count("int-") == 2
+    for n in range(3, 2003):
+        canned.engine.put(key=f"int-{n}", parent=f"int-{n - 1}" if n > 3 else "")
+    text = orch("task", "tree", "--limit", "2500")
+    assert f"{'   ' * 1998}└─ int-2002 " in text
 
 
 @pytest.mark.parametrize(

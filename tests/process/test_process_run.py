@@ -11,7 +11,7 @@ import time
 import pytest
 
 from orch.errors import ToolFailed, Unknown
-from orch.tools.process import end, marked, run, started
+from orch.tools.process import end, marked, record, run, started
 from tests.support.scratch_sessions import until
 
 
@@ -119,3 +119,42 @@ def test_marked_processes_are_found_and_ended_the_stubborn_too():
     assert other.poll() is None
     end(marked("x:int-4:11"), grace=0.0)
     other.wait()
+
+
+def recorded(log, *argv, **more):
+    """Run a program that writes into `log`."""
+    given = {"cwd": log.parent, "env": dict(os.environ), "timeout": 20.0, **more}
+    return record(argv, log, **given)
+
+
+def test_a_recorded_program_writes_into_its_file_and_reads_all_that_it_is_given(tmp_path):
+    log = tmp_path / "log"
+    given = b"x" * 300_000
+    assert recorded(log, "sh", "-c", "echo out; echo err >&2; wc -c; exit 3", input=given) == 3
+    assert log.read_text() == "out\nerr\n300000\n"
+    assert recorded(log, "sh", "-c", "kill -9 $$") == -9
+    assert recorded(log, "true", input=given) == 0, "it need not read it"
+
+
+@pytest.mark.parametrize(
+    "script, more, problem",
+    [
+        ("sleep 600", {"timeout": 0.2}, "did not end within 0.2 s"),
+        ("while :; do echo more; done", {"limit": 1000}, "wrote more than 1000 bytes"),
+    ],
+)
+def test_a_recorded_program_is_bounded_in_time_and_output(tmp_path, script, more, problem):
+    with pytest.raises((ToolFailed, Unknown), match=problem):
+        recorded(tmp_path / "log", "sh", "-c", script, **more)
+
+
+def test_a_recorded_program_leaves_nothing_of_its_group_behind(tmp_path):
+    log = tmp_path / "log"
+    assert recorded(log, "sh", "-c", "sleep 600 & echo $!") == 0
+    left = int(log.read_text())
+    until(lambda: started(left) is None, "its child gone")
+
+
+def test_a_recorded_program_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ToolFailed, match="no-such-program is not installed"):
+        recorded(tmp_path / "log", "no-such-program")

@@ -117,8 +117,8 @@ def test_a_pass_on_demand_tells_what_it_fired(at: Stage) -> None:
     at.start("scheduler")
     at.world.jobs = [job("one"), job("two")]
     fired = at.client.ask(RunPass()).fired
-    assert [name for name, _, _ in fired] == ["one", "two"]
-    assert {task for _, _, task in fired} == {"int-1", "int-2"}
+    assert [name for name, *_ in fired] == ["one", "two"]
+    assert {task for _, _, task, _ in fired} == {"int-1", "int-2"}
     assert at.client.ask(RunPass()).fired == () or time.time() % 60 < 5
 
 

@@ -2,89 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from orch import agents
-from orch.agents.plain import strip_ansi
-from orch.model import ErrorClass, Verdict
-from orch.session.launch import State
-from tests.support.scratch_sessions import Run, Sessions, sessions, until
+from orch.model import ErrorClass
+from tests.support.scratch_sessions import until
+from tests.support.structured_sessions import (
+    DONE,
+    events,
+    judged,
+    play,
+    question,
+    sent,
+    shown,
+    state,
+    world,
+)
 
-FAKE = Path(__file__).resolve().parents[1] / "support" / "fake_claude.py"
-DONE = json.dumps({"status": "done", "summary": "all well"})
-
-
-@pytest.fixture
-def world() -> Iterator[Sessions]:
-    with sessions() as made:
-        yield made
-
-
-def play(world: Sessions, *script: list[Any], mode: str = "supervised", **more: Any) -> Run:
-    """Run a script as an agent; it is told `do the work`."""
-    name = f"script-{len(world.runs)}"
-    (world.root / f"{name}.json").write_text(json.dumps(script))
-    (world.root / f"{name}.md").write_text("do the work\n")
-    return world.start(
-        sys.executable,
-        str(FAKE),
-        str(world.root / f"{name}.json"),
-        protocol="structured",
-        dialect="claude",
-        settings={"permissions": mode, "worktree": str(world.root)},
-        prompt=str(world.root / f"{name}.md"),
-        **more,
-    )
-
-
-def shown(run: Run) -> str:
-    """What the pane showed, as plain text."""
-    return strip_ansi(run.log.decode())
-
-
-def state(run: Run) -> State:
-    """What the agent does, by its file."""
-    return until(lambda: run.world.host.state(run.folder), "its state")
-
-
-def question(run: Run) -> dict[str, Any]:
-    """Wait until the agent asks something."""
-    return until(lambda: state(run).question, "the question") or {}
-
-
-def events(run: Run) -> list[Any]:
-    """The record of messages."""
-    return [json.loads(line) for line in (run.folder / "events.jsonl").read_bytes().splitlines()]
-
-
-def sent(run: Run) -> list[Any]:
-    """The texts that the agent was sent."""
-    found = [event["orch_sent"] for event in events(run) if "orch_sent" in event]
-    return [one["message"]["content"][0]["text"] for one in found if one["type"] == "user"]
-
-
-def judged(run: Run) -> Verdict:
-    """The verdict, as the engine makes it."""
-    result, folder = run.ends(), run.folder
-    ended = agents.Ended(
-        ended_by=result.ended_by,
-        exit_code=result.exit_code,
-        signal=result.signal,
-        message=result.message,
-        ended_at=result.ended_at,
-    )
-    lines = tuple((folder / "events.jsonl").read_bytes().splitlines())
-    errors = (folder / "stderr.txt").read_text(errors="replace")
-    return agents.verdict("claude", agents.Recorded(result=ended, events=lines, stderr=errors))
+__all__ = ["world"]
 
 
 def test_a_run_is_shown_as_text_and_kept_as_messages(world):
@@ -163,82 +103,6 @@ def test_an_empty_text_a_draft_and_a_text_after_the_end_are_refused(world):
     run.shows(b"all well")
     state_, reason = run.send("too late")
     assert (state_, "last answer" in reason) == ("refused", True)
-
-
-@pytest.mark.parametrize(
-    ("allowed", "told"),
-    [
-        (True, {"behavior": "allow", "updatedInput": {"command": "rm -r build"}}),
-        (False, {"behavior": "deny", "message": "use make clean"}),
-    ],
-)
-def test_a_question_is_put_to_people_and_their_answer_to_the_agent(world, allowed, told):
-    run = play(
-        world, ["hear"], ["ask", "Bash", {"command": "rm -r build"}], ["result", DONE], ["eof"]
-    )
-    asked = question(run)
-    assert (asked["title"], asked["text"]) == ("Bash", "rm -r build")
-    assert run.ask(type="status")["state"] == "asking"
-    assert "? may it use Bash: rm -r build" in shown(run)
-    assert run.world.host.answer(run.launch.session, "other", True)[0] == "refused"
-
-    reason = "" if allowed else "use make clean"
-    told_ = [
-        run.world.host.answer(run.launch.session, asked["question"], allowed, reason, "k", "ada")
-        for _ in range(2)
-    ]
-
-    assert told_ == [("submitted", "")] * 2
-    assert judged(run).ok
-    assert json.dumps(told, sort_keys=True) in shown(run)
-    assert ("allowed (ada)" if allowed else "not allowed (ada: use make clean)") in shown(run)
-    assert (state(run).question, state(run).questions) == (None, ())
-    settled = {"question": asked["question"], "allowed": allowed, "by": "ada", "key": "k"}
-    assert state(run).settled == ({**settled, "reason": reason},)
-
-
-def test_a_question_that_the_agent_drops_is_settled_without_an_answer(world):
-    back = json.dumps({"type": "control_cancel_request", "request_id": "q2"}) + "\n"
-    asks = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {"command": "x"}}
-    raw = [json.dumps({"type": "control_request", "request_id": f"q{n}", "request": asks}) + "\n"
-           for n in (1, 2, 3)]  # fmt: skip
-    run = play(
-        world, ["hear"], *(["raw", one] for one in raw), ["hear"], ["raw", back],
-        ["say", "no more of the second"], ["hear"], ["result", DONE], ["eof"],
-    )  # fmt: skip
-    until(lambda: len(state(run).questions) == 3, "three questions")
-    assert run.send("go on")[0] == "submitted"
-    run.shows(b"no more of the second")
-    until(lambda: len(state(run).questions) == 2, "that it drops one")
-    assert [one["question"] for one in state(run).questions] == ["q1", "q3"]
-    assert [(one["question"], one["allowed"]) for one in state(run).settled] == [("q2", None)]
-    assert run.ask(type="deny", question="q1", by="bo")["state"] == "submitted"
-    run.send("the end")
-
-    run.ends()
-
-    settled = [(one["question"], one["allowed"], one["by"]) for one in state(run).settled]
-    assert settled == [("q2", None, ""), ("q1", False, "bo"), ("q3", None, "")]
-
-
-def test_the_pane_says_who_has_taken_the_session_and_where_else_to_answer(world):
-    run = play(world, ["hear"], ["ask", "Bash", {"command": "x"}], ["result", DONE], ["eof"])
-    question(run)
-    tmux, target = run.world.host.tmux, f"={run.launch.session}:"
-    assert f"orch task approve {run.launch.task}, or" in shown(run)
-
-    assert run.world.host.take(run.launch.session, "ada")
-
-    def pane() -> str:
-        return "\n".join(tmux.command("capture-pane", "-p", "-t", target))
-
-    until(lambda: "ada has taken this session" in pane(), "that it is told")
-    assert run.ask(type="status")["taken_by"] == "ada"
-    assert run.world.host.take(run.launch.session, "")
-    assert run.ask(type="status")["taken_by"] == ""
-    run.ask(type="approve")
-    run.ends()
-    assert not run.world.host.take(run.launch.session, "ada"), "nobody listens any more"
 
 
 def test_an_agent_that_works_alone_is_not_kept_waiting(world):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from orch.tools.process import started
+from tests.support.shells import check
 from tests.support.world import World
 
 
@@ -107,16 +107,5 @@ def test_agents_are_listed_with_program_and_record(home):
     assert home.orch("agents", "cooldowns").out == "no agent rests\n"
 
 
-def test_the_completion_scripts_work_in_a_real_bash(home):
-    words = "COMP_WORDS=(orch service restart cap); COMP_CWORD=3"
-    names = f'{words}; _orch_completion orch; echo "$COMPREPLY"'
-    script = home.orch("completions", "bash").out
-    folder = home.root / "bin"
-    folder.mkdir()
-    (folder / "orch").write_text(f'#!/bin/sh\nexec {sys.executable} -m orch "$@"\n')
-    (folder / "orch").chmod(0o755)
-    env = {**home.env, "PATH": f"{folder}:{home.env['PATH']}"}
-    ran = subprocess.run(
-        ["bash", "-c", f"{script}\n{names}"], env=env, check=True, capture_output=True, text=True
-    )
-    assert ran.stdout.strip() == "capture"
+def test_the_completion_script_completes_what_lives_in_a_real_bash(world):
+    check(world, "bash")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ def test_a_wheel_holds_prompts_units_migrations_and_services_and_finds_them(tmp_
         "orch/_data/prompts/agent.md",
         "orch/_data/contrib/systemd",
         "orch/_data/contrib/launchd",
+        "orch/_data/contrib/homebrew/orchd.rb",
         "orch/store/migrations/0001_first.sql",
         "services/engine/engine.py",
     ):
@@ -37,3 +39,11 @@ def test_a_wheel_holds_prompts_units_migrations_and_services_and_finds_them(tmp_
     )  # fmt: skip
     assert ran.stdout.strip() == str(place / "orch/_data/prompts/agent.md")
     assert (tmp_path / "orch.db").stat().st_mode & 0o777 == 0o600
+    command = [sys.executable, "-m", "orch", "service", "install", "--systemd", "--json"]
+    home = {"HOME": str(tmp_path), "ORCH_HOME": str(tmp_path / "h"), "PATH": "/nowhere"}
+    made = subprocess.run(
+        command, env={**home, "PYTHONPATH": str(place)}, cwd=tmp_path, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    unit = Path(json.loads(made.stdout)["path"]).read_text()
+    assert f"Environment=PYTHONPATH={place}" in unit, "it starts what it was installed from"

@@ -6,8 +6,8 @@ import apsw
 import pytest
 
 from orch.errors import NotFound, Refused, Unknown
-from orch.model import Answer, ApprovalState, Phase, Question, Status, Task, Usage
-from orch.store import approvals, attempts, events, jobs, outbox, takeovers, tasks
+from orch.model import Answer, ApprovalState, JobRun, Phase, Question, Status, Task, Usage
+from orch.store import approvals, attempts, events, job_runs, jobs, outbox, takeovers, tasks
 from orch.store.db import Fenced, Store
 
 assert Answer  # the nouns come from one place
@@ -194,11 +194,13 @@ def test_a_delivery_is_kept_once(store):
 
 def test_a_job_fires_once_for_each_due_time(store):
     with store.transaction():
-        jobs.fire(store, "o/r", "j", 60.0, "int-1", "", 61.0)
+        job_runs.fire(store, JobRun(project="o/r", job="j", due=60.0, task="int-1"))
     with pytest.raises(apsw.ConstraintError), store.transaction():
-        jobs.fire(store, "o/r", "j", 60.0, "int-2", "", 62.0)
-    assert jobs.fired(store, "o/r", "j", 60.0)["task"] == "int-1"
-    assert jobs.last(store, "o/r", "j")["runs"] == 1
+        job_runs.fire(store, JobRun(project="o/r", job="j", due=60.0, task="int-2"))
+    fired = job_runs.fired(store, "o/r", "j", 60.0)
+    assert fired is not None
+    assert fired.task == "int-1"
+    assert job_runs.last_due(store, "o/r", "j") == 60.0
 
 
 def test_a_job_is_seen_anew_when_its_schedule_changes(store):
@@ -206,7 +208,7 @@ def test_a_job_is_seen_anew_when_its_schedule_changes(store):
         for schedule, now in (("* * * * *", 1.0), ("* * * * *", 2.0), ("@daily", 3.0)):
             jobs.see(store, "o/r", "j", schedule, now)
             seen = jobs.seen(store, "o/r", "j")
-            assert seen == (3.0 if schedule == "@daily" else 1.0)
+            assert seen == (3.0 if schedule == "@daily" else 1.0, 0)
 
 
 def test_readers_and_a_writer_never_meet_a_busy_database(store, tmp_path):
@@ -295,6 +297,18 @@ def test_a_page_holds_the_newest_that_match_oldest_first(store):
     found, total = tasks.page(store, author="me")
     assert ([task.key for task in found], total) == ([keys[3]], 1)
     assert tasks.page(store, project="no/such") == ([], 0)
+
+
+def test_pages_are_read_back_from_any_task(store):
+    keys = [add(store, title=f"t{n}") for n in range(10)]
+    for key in keys[::3]:
+        move(store, key, Status.ROUTED)
+    page, total = tasks.page(store, limit=4)
+    older, same = tasks.page(store, limit=4, before=page[0].key)
+    oldest, _ = tasks.page(store, limit=4, before=older[0].key)
+    assert [one.key for one in (*oldest, *older, *page)] == keys
+    assert total == same == 10
+    assert tasks.page(store, limit=4, before=keys[0])[0] == []
 
 
 def test_the_queue_is_read_on_from_any_place_in_it(store):

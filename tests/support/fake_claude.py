@@ -4,9 +4,11 @@
 ["hear"] waits for a text and echoes it; ["say", text]; ["tool", name, input, output];
 ["ask", tool, input] asks for permission, waits, and says what came; ["asks", [tool, input], …]
 asks all at once and waits for all answers; ["result", text];
-["fail", text]; ["interruptible"] waits for an interrupt; ["raw", text, times]; ["bytes", hex];
-["err", text]; ["spawn", command] leaves a process behind; ["eof"] waits for the end of its
-input; ["hang"]; ["exit", code].
+["fail", text]; ["model", name] names the model from then on; ["use", usage] is what each request
+uses from then on, which the result sums; ["cost", usd] is what it says that each turn cost;
+["interruptible"] waits for an interrupt; ["raw", text, times]; ["bytes", hex];
+["err", text]; ["write", path, text]; ["spawn", command] leaves a process behind; ["eof"] waits for
+the end of its input; ["hang"]; ["exit", code].
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from typing import Any
 
 SESSION = "5e551011-0000-4000-8000-000000000001"
 USAGE = {"input_tokens": 10, "cache_read_input_tokens": 20, "output_tokens": 1}
+SUMMED = {"inputTokens": "input_tokens", "outputTokens": "output_tokens",
+          "cacheReadInputTokens": "cache_read_input_tokens"}  # fmt: skip
+"""How a result calls what the requests used."""
 
 
 class Fake:
@@ -30,6 +35,10 @@ class Fake:
         self.number = 0
         self.turns = 0
         self.open = False
+        self.name = "fake-1"
+        self.usage = USAGE
+        self.used: dict[str, int] | None = None
+        self.usd: float | None = 0.5
 
     def tell(self, **message: Any) -> None:
         """Print a message."""
@@ -56,7 +65,7 @@ class Fake:
     def hear(self) -> None:
         message = self.until("user")
         if not self.open:
-            self.tell(type="system", subtype="init", model="fake-1")
+            self.tell(type="system", subtype="init", model=self.name)
             self.open = True
         self.tell(**message, isReplay=True)
 
@@ -64,14 +73,32 @@ class Fake:
         self.number += 1
         content = [{"type": "text", "text": text}]
         self.tell(type="assistant", message={"id": f"m{self.number}", "content": content,
-                                             "usage": USAGE})  # fmt: skip
+                                             "usage": self._request()})  # fmt: skip
+
+    def model(self, name: str) -> None:
+        self.name = name
+
+    def use(self, usage: dict[str, int]) -> None:
+        self.usage = usage
+        self.used = self.used or {}
+        self.usd = None
+
+    def cost(self, usd: float) -> None:
+        self.usd = usd
+
+    def _request(self) -> dict[str, int]:
+        """What one more request uses; counted for the result once a script says how much."""
+        if self.used is not None:
+            for name, count in self.usage.items():
+                self.used[name] = self.used.get(name, 0) + count
+        return self.usage
 
     def tool(self, name: str, given: dict[str, Any], output: str) -> None:
         self.number += 1
         call = f"t{self.number}"
         block = {"type": "tool_use", "id": call, "name": name, "input": given}
         self.tell(type="assistant", message={"id": f"m{self.number}", "content": [block],
-                                             "usage": USAGE})  # fmt: skip
+                                             "usage": self._request()})  # fmt: skip
         answer = {"type": "tool_result", "tool_use_id": call, "content": output}
         self.tell(type="user", message={"role": "user", "content": [answer]})
 
@@ -109,9 +136,13 @@ class Fake:
     def _ended(self, **more: Any) -> None:
         self.turns += 1
         self.open = False
-        models = {"fake-1": {"inputTokens": 10 * self.turns, "outputTokens": 5 * self.turns,
-                             "cacheReadInputTokens": 20 * self.turns}}  # fmt: skip
-        self.tell(type="result", usage=USAGE, modelUsage=models, total_cost_usd=0.5 * self.turns,
+        summed = {"inputTokens": 10 * self.turns, "outputTokens": 5 * self.turns,
+                  "cacheReadInputTokens": 20 * self.turns}  # fmt: skip
+        if self.used is not None:
+            summed = {name: self.used.get(key, 0) for name, key in SUMMED.items()}
+        models = {self.name: summed}
+        usd = self.usd and self.usd * self.turns
+        self.tell(type="result", usage=USAGE, modelUsage=models, total_cost_usd=usd,
                   permission_denials=[], **more)  # fmt: skip
 
     def raw(self, text: str, times: int = 1) -> None:
@@ -125,6 +156,9 @@ class Fake:
     def err(self, text: str) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()
+
+    def write(self, path: str, text: str) -> None:
+        Path(path).write_text(text)
 
     def spawn(self, command: str) -> None:
         subprocess.Popen(["sh", "-c", command], stdin=subprocess.DEVNULL, start_new_session=True)

@@ -191,9 +191,9 @@ def test_a_bad_job_is_told_and_disturbs_nothing_else():
         "-\n"
     )  # fmt: skip
     told = [
-        "config.yml:3: jobs[1].task: is missing",
+        "config.yml:3: jobs[1].task: is missing: a job of type task needs it",
         "config.yml:4: jobs[2].id: set twice (first on line 2)",
-        "config.yml:5: jobs[3].type: this version of orch does not have bash yet",
+        "config.yml:5: jobs[3].command: is missing: a job of type bash needs it",
         "config.yml:6: jobs[4]: expected keys and values, got int",
         "config.yml:7: jobs[5].id: is missing",
     ]

@@ -13,7 +13,7 @@ from orch.agents.answer import objects
 from orch.cli import plan_text
 from orch.core.plan import MOST_STEPS, Plan, check, documents, ordered, read
 from orch.errors import Malformed
-from orch.model import PlannedTask
+from orch.messages import PlannedTask
 
 
 def steps(*afters: Any) -> list[dict[str, Any]]:

@@ -222,7 +222,7 @@ def test_a_start_during_a_stop_waits_for_the_old_process_to_go():
     story = Story().ready()
     story.tell(Stop(1))
     assert story.tell(Start(2)) == []
-    assert names(story.tell(Exited("exit status 0"))) == ["Answer", "Launch"]
+    assert names(story.tell(Exited("exit status 0"))) == ["Answer", "Report", "Launch"]
     story.tell(Ready())
     assert story.answers() == {1: "", 2: ""}
     assert not story.service.crashes
@@ -243,7 +243,7 @@ def test_a_restart_of_a_hung_service_does_not_wait_out_its_crashes():
     story = Story().ready()
     story.wait(5.1)
     story.tell(Restart(4))
-    assert names(story.tell(Exited("killed by SIGABRT"))) == ["Launch"]
+    assert names(story.tell(Exited("killed by SIGABRT"))) == ["Report", "Launch"]
 
 
 def test_starting_a_failing_service_tries_now_and_tells_why_not():

@@ -6,7 +6,7 @@ import os
 import sys
 
 from orch.cli.dashboard.view import Wanted
-from orch.cli.task import person
+from orch.cli.person import person
 from orch.client import Client
 from orch.errors import Refused
 from orch.messages import (

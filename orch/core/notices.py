@@ -1,0 +1,77 @@
+"""What a person is told of, and in which words: made of the events that the log holds anyway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from orch.model import ErrorClass
+
+ERROR, WARNING = "error", "warning"
+
+BROKEN = frozenset(
+    error.value
+    for error in (
+        ErrorClass.AUTH, ErrorClass.BILLING, ErrorClass.MISSING_TOOL, ErrorClass.LAUNCH_FAILED
+    )
+)  # fmt: skip
+"""Error classes in which the agent cannot be used at all until somebody mends it."""
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something a person must know: `error` when nothing goes on without them, else `warning`.
+
+    `about` names what is told once only, until it is settled; '' is told each time.
+    """
+
+    level: str
+    text: str
+    about: str = ""
+
+
+def of(name: str, task: str, data: dict[str, Any]) -> Notice | None:
+    """The notice that an event calls for; None for most."""
+    if name == "task_changed":
+        return _task_changed(task, data)
+    if name == "attempt_ended" and data.get("error_class") in BROKEN:
+        agent = str(data.get("agent", ""))
+        why = f"{data['error_class']}: {data.get('error', '')}".rstrip(": ")
+        text = f"the agent {agent} cannot be used ({why}); `orch agents` shows what it needs"
+        return Notice(level=ERROR, text=text, about=f"agent:{agent}")
+    if name == "budget_warned":
+        return Notice(level=WARNING, text=str(data.get("text", "")))
+    if name == "budget_spent":
+        return Notice(level=ERROR, text=str(data.get("text", "")))
+    if name == "price_missed":
+        return Notice(level=WARNING, text=str(data.get("text", "")))
+    if name == "service_failing":
+        inner = data.get("data") if isinstance(data.get("data"), dict) else data
+        text = f"the service {(inner or {}).get('service', '')} keeps failing; see `orch status`"
+        return Notice(level=ERROR, text=text)
+    return None
+
+
+def settled(name: str, data: dict[str, Any]) -> str | None:
+    """What an event settles, so that it is told again when it comes back: an `about`, or the
+    beginning of several that ends in `*`; None for nothing."""
+    if name == "attempt_ended" and data.get("error_class") is None and data.get("agent"):
+        return f"agent:{data['agent']}"
+    if name == "cooldowns_cleared":
+        return f"agent:{data.get('agent') or '*'}"
+    return None
+
+
+def wanted(level: str, notice: Notice) -> bool:
+    """Whether a notice is told at this `notifications.level`."""
+    return level == "all" or (level == "errors_only" and notice.level == ERROR)
+
+
+def _task_changed(task: str, data: dict[str, Any]) -> Notice | None:
+    reason = str(data.get("reason") or "no reason was given")
+    if data.get("status") == "needs_review":
+        return Notice(level=ERROR, text=f"{task} needs a look: {reason}")
+    by_person = data.get("by") or reason.startswith(("stopped by ", "closed by "))
+    if data.get("status") == "blocked" and not by_person and not reason.startswith("waits for "):
+        return Notice(level=ERROR, text=f"{task} is blocked: {reason}")
+    return None

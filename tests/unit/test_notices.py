@@ -1,0 +1,54 @@
+"""Notices: of what a person is told, how loudly, and how often."""
+
+from __future__ import annotations
+
+import pytest
+
+from orch.core import notices
+
+
+@pytest.mark.parametrize(
+    "name, data, level, text",
+    [
+        ("task_changed", {"status": "needs_review", "reason": "3 of 3"}, "error",
+         "int-1 needs a look: 3 of 3"),
+        ("task_changed", {"status": "blocked", "reason": "all 10 attempts are used up"}, "error",
+         "int-1 is blocked: all 10 attempts are used up"),
+        ("task_changed", {"status": "blocked", "reason": "stopped by ada"}, "", ""),
+        ("task_changed", {"status": "blocked", "reason": "later", "by": "ada"}, "", ""),
+        ("task_changed", {"status": "blocked", "reason": "waits for its subtasks int-2"}, "", ""),
+        ("task_changed", {"status": "done"}, "", ""),
+        ("attempt_ended", {"error_class": "auth", "agent": "claude", "error": "401"}, "error",
+         "the agent claude cannot be used (auth: 401); `orch agents` shows what it needs"),
+        ("attempt_ended", {"error_class": "timeout", "agent": "claude"}, "", ""),
+        ("budget_warned", {"text": "80 of 100"}, "warning", "80 of 100"),
+        ("budget_spent", {"text": "today"}, "error", "today"),
+        ("price_missed", {"text": "what does it cost"}, "warning", "what does it cost"),
+        ("service_failing", {"service": "web"}, "error",
+         "the service web keeps failing; see `orch status`"),
+        ("output_seen", {}, "", ""),
+    ],
+)  # fmt: skip
+def test_what_a_person_is_told(name, data, level, text):
+    found = notices.of(name, "int-1", data)
+    assert (found.level, found.text) == (level, text) if level else found is None
+
+
+@pytest.mark.parametrize(
+    "level, error, warning",
+    [("all", True, True), ("errors_only", True, False), ("none", False, False)],
+)
+def test_the_level_chooses(level, error, warning):
+    assert notices.wanted(level, notices.Notice(level="error", text="")) is error
+    assert notices.wanted(level, notices.Notice(level="warning", text="")) is warning
+
+
+def test_a_broken_agent_is_told_of_once_until_it_works_or_may_try_again():
+    told = notices.of("attempt_ended", "int-1", {"error_class": "billing", "agent": "codex"})
+    assert told is not None
+    assert told.about == "agent:codex"
+    ended = {"agent": "codex", "error_class": None}
+    assert notices.settled("attempt_ended", ended) == "agent:codex"
+    assert notices.settled("attempt_ended", ended | {"error_class": "auth"}) is None
+    assert notices.settled("cooldowns_cleared", {"agent": ""}) == "agent:*"
+    assert notices.settled("cooldowns_cleared", {"agent": "codex"}) == "agent:codex"
