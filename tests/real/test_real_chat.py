@@ -32,6 +32,16 @@ def at_home(name: str, world: World, run: Run) -> dict[str, str]:
     return env
 
 
+def known(name: str, world: World, stage: Stage, run: Run) -> None:
+    """Put the CLI into the world's configuration, with its person's settings."""
+    agent = {"protocol": name, "command": [str(stage.wrapper(name, world.root))]}
+    agent["env"] = {k: v for k, v in at_home(name, world, run).items() if k not in ("PATH", "TERM")}
+    text = world.home.config.read_text()
+    added = f"agents:\n  {name}: {json.dumps(agent)}\n  script:"
+    world.home.config.write_text(text.replace("agents:\n  script:", added))
+    world.up()
+
+
 @pytest.fixture(params=NAMES)
 def talk(request: pytest.FixtureRequest, world: World, stage: Stage) -> Iterator[tuple]:
     """A conversation with one of the CLIs: its name, its pane, the world, the model's run."""
@@ -39,12 +49,7 @@ def talk(request: pytest.FixtureRequest, world: World, stage: Stage) -> Iterator
     run = stage.server.play(
         [turn(Shell("orch task list --all")), turn(Say("One task waits: int-1."))]
     )
-    agent = {"protocol": name, "command": [str(stage.wrapper(name, world.root))]}
-    agent["env"] = {k: v for k, v in at_home(name, world, run).items() if k not in ("PATH", "TERM")}
-    text = world.home.config.read_text()
-    added = f"agents:\n  {name}: {json.dumps(agent)}\n  script:"
-    world.home.config.write_text(text.replace("agents:\n  script:", added))
-    world.up()
+    known(name, world, stage, run)
     world.add("Be seen by the agent", "say x")
     argv = [sys.executable, "-m", "orch", "chat", "--agent", name]
     pane = Pane(world.root / "t.sock", argv, world.env, world.repo, (120, 40))
@@ -70,3 +75,18 @@ def test_a_person_talks_with_it_and_it_calls_orch(talk) -> None:
     pane.shows("the conversation goes on", "left 0")
     again = json.loads(world.orch("chat", "--json").out)
     assert (again["agent"], Path(again["folder"]).name) == (name, "1")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_plans_and_is_asked_once_more_about_nonsense(name, world: World, stage: Stage) -> None:
+    plan = {"tasks": [{"title": "Lay it"}, {"title": "Build it", "after": [1]}]}
+    says = [Say("I would begin at the beginning."), Say(f"```json\n{json.dumps(plan)}\n```")]
+    run = stage.server.play([turn(one) for one in says])
+    known(name, world, stage, run)
+    words = ("task", "plan", "Build a house", "--agent", name, "--json", "--yes")
+    model = {"opencode": ("--model", "scripted/scripted")}.get(name, ())
+    made = world.orch(*words, *model, timeout=200).json["created"]
+    assert made == {"parent": "int-1", "tasks": ["int-2", "int-3"]}
+    assert world.task("int-3")["after"] == ("int-2",)
+    assert "Build a house" in run.requests[0].text
+    assert "cannot be used" in "".join(one.text for one in run.requests[1:])

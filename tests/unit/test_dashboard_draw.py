@@ -11,7 +11,7 @@ from orch.cli.dashboard.draw import frame
 from orch.cli.dashboard.facts import Facts
 from orch.cli.dashboard.view import View
 from orch.messages import Overview, Roster, TaskDetail, TaskTotals
-from orch.model import Attempt, Phase, Served, Session, Status, Task, Usage
+from orch.model import Attempt, Cost, Event, Phase, Served, Session, Status, Task, Usage
 
 HOSTILE = (
     "plain",
@@ -50,7 +50,9 @@ def facts(count: int = 300) -> Facts:
             HOSTILE,
         ),
         overview=Overview(4, 4, {}, sessions, ("a\x1b[2Jb",)),
-        totals=TaskTotals({"new": 9, "done": 1}, Usage(input_tokens=120_000, usd=1.5)),
+        totals=TaskTotals({"new": 9, "done": 1}, Usage()),
+        today=Cost(usage=Usage(input_tokens=120_000, usd=1.5)),
+        spent={"int-0": Usage(input_tokens=120_000), "int-1": Usage(usd=0.126)},
         tasks=tasks,
         matching=5000,
         sessions=sessions,
@@ -103,7 +105,7 @@ def test_every_task_can_be_reached_and_is_seen(width: int, height: int) -> None:
 def test_the_screen_says_what_matters() -> None:
     text = "\n".join(screen(View(), 200, 50))
     for said in (
-        "orch 0.1.0", "4/4 slots", "9 new", "1 done", "$1.50", "120.0k tokens", "● engine",
+        "orch 0.1.0", "4/4 slots", "9 new", "1 done", "$1.50 today", "120.0kt", "$0.13", "● engine",
         "○ web failing restarted 4x", "SESSIONS 8", "TASKS 300", "the newest 300 of 5000",
         "and 6 more", "output 59", "int-0 · octo/demo · new · claude · attempt 1",
     ):  # fmt: skip
@@ -124,6 +126,15 @@ def replaced(found: Facts, away: dict[str, str]) -> Facts:
     import msgspec
 
     return msgspec.structs.replace(found, away=away)
+
+
+def test_when_nothing_is_wrong_the_last_notices_are_seen() -> None:
+    notice = Event(seq=1, at=4940.0, name="notice_told", data={"text": "int-3 failed\x1b[2J"})
+    overview = Overview(0, 4, {}, (), (), notices=(notice,))
+    found = Facts(at=5000.0, overview=overview)
+    assert "· 1m ago: int-3 failed�[2J" in "\n".join(screen(View(), 80, 24, found))
+    wrong = replaced(found, {"engine": "engine did not answer"})
+    assert "int-3 failed" not in "\n".join(screen(View(), 80, 24, wrong))
 
 
 def test_too_small_a_screen_says_so() -> None:

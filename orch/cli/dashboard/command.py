@@ -72,5 +72,7 @@ def _document(app: App, all_: bool) -> dict[str, Any]:
             for one in facts.sessions
         ],
         "tasks": [documents.task(one) for one in facts.tasks],
+        "today": documents.usage(facts.today.usage) if facts.today else None,
         "problems": list(facts.problems),
+        "notices": list(facts.notices),
     }

@@ -14,7 +14,7 @@ from orch.cli import show
 from orch.cli.dashboard.facts import Facts, safe
 from orch.cli.dashboard.view import HELP, Row, View
 from orch.core.approval import words
-from orch.model import Status, Task
+from orch.model import Status, Task, Usage
 
 WIDE = 140
 """Columns from which on the detail stands beside the list, not below it."""
@@ -111,15 +111,20 @@ def _title(facts: Facts, width: int) -> Text:
     if facts.overview:
         used, most = facts.overview.slots_used, facts.overview.slots_max
         parts.append(Text(f"{used}/{most} slots", "yellow" if used >= most else ""))
+    if facts.today:
+        told = _cost(facts.today.usage)
+        parts.append(Text(f"{told} today" if told else ""))
     if facts.totals:
         counts = facts.totals.counts
         parts += [Text(f"{counts[s]} {s}", STYLES.get(s, "")) for s in Status if counts.get(s)]
-        usage = facts.totals.usage
-        tokens = usage.input_tokens + usage.output_tokens
-        parts.append(Text(" ".join(filter(None, (show.money(usage.usd), _tokens(tokens))))))
     clock = time.strftime("%H:%M:%S", time.localtime(facts.at)) if facts.at else ""
     title = Text("  ").join(part for part in parts if part.plain)
     return Text.assemble(_cut(title, width - len(clock) - 1), " ", (clock, "dim"))
+
+
+def _cost(usage: Usage) -> str:
+    """Money, where a price is known, else tokens; '' for nothing used."""
+    return show.money(usage.usd) or _tokens(usage.input_tokens + usage.output_tokens)
 
 
 def _tokens(count: int) -> str:
@@ -152,6 +157,8 @@ def _problems(facts: Facts, height: int) -> list[Text]:
     found = facts.problems
     most = max(1, min(height // PROBLEM_ROWS, 3))
     lines = [Text.assemble(("! ", "red"), (text, "yellow")) for text in found[:most]]
+    if not found:  # nothing is wrong now: there is room for what was told last
+        lines = [Text.assemble(("· ", "dim"), (text, "dim")) for text in facts.notices[: most - 1]]
     if len(found) > most:
         lines.append(Text(f"  and {len(found) - most} more: `orch status`", "dim"))
     return lines
@@ -206,7 +213,8 @@ def _session(row: Row, facts: Facts, first: int) -> Text:
     assert one is not None
     ran = show.ago(one.started_at, facts.at or one.started_at)
     last = facts.lines.get(one.session, "").strip()
-    cells = [(row.task, first, "cyan"), (one.agent, 9, ""), (ran, 7, "dim")]
+    cost = _cost(facts.spent.get(row.task, Usage())).replace(" tokens", "t")
+    cells = [(row.task, first, "cyan"), (one.agent, 9, ""), (ran, 7, "dim"), (cost or "-", 7, "")]
     if one.taken_by:
         cells.append((f"taken by {one.taken_by}:", 0, "magenta"))
     return _cells([*cells, (last, 0, "")])

@@ -18,6 +18,7 @@ from orch.errors import NotFound, NotRunning, OrchError, Unavailable
 from orch.messages import (
     CountTasks,
     EventsSince,
+    GetCosts,
     GetOverview,
     GetRoster,
     GetTask,
@@ -31,7 +32,7 @@ from orch.messages import (
     TaskDetail,
     TaskTotals,
 )
-from orch.model import Approval, ApprovalState, Session, Task
+from orch.model import Approval, ApprovalState, Cost, Session, Task, Usage
 from orch.paths import Home
 
 R = TypeVar("R", bound=Message)
@@ -44,6 +45,9 @@ LINE_BYTES, TAIL_BYTES = 4096, 24_576
 
 FULL_SECONDS = 5.0
 """How old the list of tasks may grow when the events log tells of no change."""
+
+COST_SECONDS = 2.0
+"""How old the costs may grow while agents work."""
 
 MOST_TASKS = 1000
 END = 1 << 62
@@ -61,9 +65,9 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is shown. `lines` has each session's last line, `output` the last lines of the
-    task looked at (`detail`), `away` the services that cannot be asked and why; `at` is when
-    (seconds since the epoch)."""
+    """All that is shown, as of `at` (seconds since the epoch). `lines` has each session's last
+    line, `output` the last lines of the task looked at (`detail`); `today` is what today cost,
+    `spent` the same by task; `away` names the services that cannot be asked, and why."""
 
     at: float = 0.0
     roster: Roster | None = None
@@ -75,7 +79,19 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     lines: dict[str, str] = {}
     detail: TaskDetail | None = None
     output: tuple[str, ...] = ()
+    today: Cost | None = None
+    spent: dict[str, Usage] = {}
     away: dict[str, str] = {}
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What orch has told people of late, newest first."""
+        rows = self.overview.notices if self.overview else ()
+        found = [
+            f"{show.ago(one.at, max(self.at, one.at))} ago: {one.data.get('text', '')}"
+            for one in rows
+        ]
+        return tuple(safe(text) for text in found)
 
     @property
     def asked(self) -> tuple[Approval, ...]:
@@ -110,6 +126,9 @@ class Reader:
         self._full_at = 0.0
         self._all = False
         self._sizes: dict[tuple[str, int], int] = {}
+        self._today: Cost | None = None
+        self._spent: dict[str, Usage] = {}
+        self._costs_at = 0.0
 
     def close(self) -> None:
         """Drop the connections."""
@@ -136,6 +155,7 @@ class Reader:
             known = {task.key for task in (tasks.tasks if tasks else old.tasks)}
             sessions = tuple(one for one in sessions if one.task in known)
         detail = self._detail(wish)
+        self._read_costs(bool(sessions) or changed)
         self.facts = Facts(
             at=time.time(),
             roster=roster,
@@ -147,6 +167,8 @@ class Reader:
             lines=self._lines(sessions),
             detail=detail,
             output=self._output(detail),
+            today=self._today,
+            spent=self._spent,
             away=self._away,
         )
         return self.facts
@@ -176,6 +198,17 @@ class Reader:
         if log and old:
             self._seq, self._full_at, self._all = seq, now, wish.all
         return old
+
+    def _read_costs(self, wanted: bool) -> None:
+        """What today cost, in all and by task; a sum over rows, so not at every look."""
+        now = time.monotonic()
+        if not wanted or now - self._costs_at < COST_SECONDS:
+            return
+        found = self._ask(GetCosts(project=self.project, by="task", since="today"))
+        if found is not None:
+            self._costs_at = now
+            self._today = found.total
+            self._spent = {row.task: row.usage for row in found.rows}
 
     def _detail(self, wish: Wish) -> TaskDetail | None:
         if not wish.task:
