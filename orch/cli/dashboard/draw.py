@@ -12,9 +12,9 @@ from rich.text import Text
 
 from orch.cli import show
 from orch.cli.dashboard.facts import Facts, safe
-from orch.cli.dashboard.view import HELP, Row, View
+from orch.cli.dashboard.view import HELP, ORDER, Row, View
 from orch.core.approval import words
-from orch.model import Status, Task, Usage
+from orch.model import Task, Usage
 
 WIDE = 140
 """Columns from which on the detail stands beside the list, not below it."""
@@ -116,7 +116,7 @@ def _title(facts: Facts, width: int) -> Text:
         parts.append(Text(f"{told} today" if told else ""))
     if facts.totals:
         counts = facts.totals.counts
-        parts += [Text(f"{counts[s]} {s}", STYLES.get(s, "")) for s in Status if counts.get(s)]
+        parts += [Text(f"{counts[s]} {s}", STYLES.get(s, "")) for s in ORDER if counts.get(s)]
     clock = time.strftime("%H:%M:%S", time.localtime(facts.at)) if facts.at else ""
     title = Text("  ").join(part for part in parts if part.plain)
     return Text.assemble(_cut(title, width - len(clock) - 1), " ", (clock, "dim"))
