@@ -76,7 +76,9 @@ def main(folder: str) -> int:
     """Run the order in the folder; returns its exit code, as a shell tells it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # the command gets it too; its last words are heard
-    order = msgspec.json.decode((Path(folder) / ORDER).read_bytes(), type=Order)
+    path = Path(folder) / ORDER
+    order = msgspec.json.decode(path.read_bytes(), type=Order)
+    path.unlink()  # the command may name a secret, and nobody else reads it
     printer = Printer(_known(order))
     try:
         code = process.follow(order.argv, order.cwd, lambda data: _print(printer.add(data)))

@@ -127,6 +127,8 @@ class Run:
         self.retrying: Failure | None = None
         self.denied: dict[str, None] = {}
         self.asked: dict[str, str] = {}
+        self.items: dict[str, str] = {}
+        self.refused: set[str] = set()
         self.usage: Usage | None = None
         self.resets: float | None = None
 
@@ -138,6 +140,9 @@ class Run:
             self._line(text(event["type"]), event)
         elif "id" in event:
             self._reply(event)
+        elif mapping(event.get("orch_decided")).get("allowed") is False:
+            question = text(mapping(event["orch_decided"]).get("question"))
+            self.refused.add(self.items.get(question, ""))
 
     def said(self) -> Said:
         """What was said so far."""
@@ -197,6 +202,7 @@ class Run:
             self.asked.pop(str(params.get("requestId")), None)
         elif question is not None and kind.endswith("requestApproval"):
             self.asked[str(question)] = text(params.get("command")) or kind.split("/")[1]
+            self.items[str(question)] = text(params.get("itemId"))
 
     def _tokens(self, usage: Usage) -> None:
         """The sum of the whole thread; what it says before any turn was used before this run."""
@@ -221,7 +227,8 @@ class Run:
             self.final = text(item.get("text"))
         status = item.get("status")
         if done and status == "declined":
-            self.denied[kind] = None
+            if not item.get("id") or text(item.get("id")) not in self.refused:
+                self.denied[kind] = None  # by a rule; what a person refused is their decision
         elif done and status == "completed":
             self.denied.pop(kind, None)
 

@@ -137,11 +137,11 @@ def _broken(line: str) -> tuple[list[Event], list[str]]:
 
 def _is_event(value: Any) -> bool:
     """Whether it has the form of an event, a notification, a reply (JSON-RPC), or is what a
-    session process noted of what it sent."""
+    session process noted of what it sent, or of what a person decided."""
     if not isinstance(value, dict):
         return False
     named = any(isinstance(value.get(key), str) for key in ("type", "method"))
-    if named or "orch_sent" in value:
+    if named or "orch_sent" in value or "orch_decided" in value:
         return True
     return "id" in value and ("result" in value or "error" in value)
 

@@ -117,6 +117,8 @@ class Run:
         self.steps: dict[str, Usage] = {}
         self.denied: dict[str, None] = {}
         self.asked: dict[str, str] = {}
+        self.calls: dict[str, str] = {}
+        self.refused: set[str] = set()
         self.parts: set[str] = set()
         self.message = ""
 
@@ -126,6 +128,9 @@ class Run:
         if isinstance(event.get("properties"), dict):
             self._served(kind, event["properties"])
             return
+        decided = mapping(event.get("orch_decided"))
+        if decided.get("allowed") is False:
+            self.refused.add(self.calls.get(text(decided.get("question")), ""))
         self.session = self.session or text(event.get("sessionID"))
         if kind == "error":
             self._error(mapping(event.get("error")), lines.amount(event.get("timestamp")))
@@ -166,6 +171,7 @@ class Run:
                 self._part(part, text(part.get("type")), own=own)
         elif kind == "permission.asked":
             self.asked[text(given.get("id"))] = text(given.get("permission")) or "a tool"
+            self.calls[text(given.get("id"))] = text(mapping(given.get("tool")).get("callID"))
         elif kind == "permission.replied":
             self.asked.pop(text(given.get("requestID")), None)
         elif own and kind == "session.error":
@@ -192,7 +198,7 @@ class Run:
         if kind == "step-finish":
             self._step(key, part, own)
         elif kind == "tool":
-            self._tool(text(part.get("tool")), mapping(part.get("state")))
+            self._tool(part, text(part.get("tool")), mapping(part.get("state")))
         elif not own:
             return
         elif kind == "step-start" and fresh:
@@ -222,7 +228,10 @@ class Run:
             if not self.compacting:
                 self.failure = REFUSED if self.reason == "content-filter" else None
 
-    def _tool(self, name: str, state: Event) -> None:
+    def _tool(self, part: Event, name: str, state: Event) -> None:
+        call = text(part.get("callID"))
+        if call and call in self.refused:
+            return  # by a person: it is their decision
         if state.get("status") == "completed":
             self.denied.pop(name, None)
         elif state.get("status") == "error" and text(state.get("error")).startswith(REJECTED):

@@ -13,7 +13,7 @@ from orch.cli.tail import parse_duration
 from orch.core.schedule import next_time
 from orch.errors import Malformed
 
-MOST = 10_000
+MOST = 2000
 """How many past times are looked through."""
 
 

@@ -1,17 +1,34 @@
-"""Events as sentences, where a list of their keys would not be read."""
+"""Events as sentences, where a list of their keys would not be read; questions as rows."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from orch.cli import show
 from orch.core.approval import words
-from orch.model import Event
+from orch.model import Approval, Event
 
 
 def said(event: Event) -> str:
     """What an event tells, for people; '' for one that has no sentence of its own."""
     sentence = SENTENCES.get(event.name)
     return sentence(event.task, event.data) if sentence else ""
+
+
+def questions(found: tuple[Approval, ...]) -> list[tuple[str, str, str, str, str]]:
+    """Rows of a table: number, state, by whom, when, and what was asked and told."""
+    return [
+        (
+            str(one.id),
+            one.state,
+            one.by or "-",
+            show.moment(one.asked_at),
+            "; ".join(
+                filter(None, (words(one.tool, one.text, one.options), one.reason, one.problem))
+            ),
+        )
+        for one in found
+    ]
 
 
 def _asked(task: str, data: dict[str, Any]) -> str:

@@ -38,18 +38,19 @@ def list_(app: App) -> None:
     if not found:
         show.line('no jobs; `orch job add "0 4 * * *" TITLE` makes one')
         return
+    now = time.time()
     show.table(
-        ("JOB", "PROJECT", "SCHEDULE", "TYPE", "STATE", "LAST", "RESULT", "NEXT"),
+        ("JOB", "PROJECT", "TYPE", "STATE", "LAST", "NEXT", "SCHEDULE", "RESULT"),
         [
             (
                 one.id,
                 one.project or "(all)",
-                f"{one.schedule} {one.timezone}".strip(),
                 one.type,
                 state(one),
-                show.moment(one.last_run) or "-",
+                f"{show.ago(one.last_run, now)} ago" if one.last_run else "-",
+                _next(one, now),
+                f"{one.schedule} {one.timezone}".strip(),
                 f"{one.last_task} {one.last_result}".strip() or "-",
-                show.moment(coming(one, 1)[0]) if coming(one, 1) else "-",
             )
             for one in found
         ],
@@ -242,6 +243,11 @@ def coming(one: Job, count: int) -> list[float]:
             break
         times.append(after)
     return times
+
+
+def _next(one: Job, now: float) -> str:
+    times = coming(one, 1)
+    return f"in {show.duration(times[0] - now)}" if times else "-"
 
 
 def state(one: Job) -> str:

@@ -21,7 +21,7 @@ def add(app: App, id_: str, schedule: str, title: str, options: dict[str, Any]) 
     """Write a job; returns its id and the file. Raises `Refused` when the id is taken."""
     path = file(app)
     taken = set(ids(path))
-    if id_ in taken:
+    if id_ and id_ in taken:
         raise Refused(f"{path} has a job {id_!r} already", "choose another --id, or remove it")
     made = id_ or _free_id(title, taken)
     task = {"title": title, "body": options["body"], "labels": list(options["labels"])}

@@ -145,7 +145,7 @@ def _facts(one: Job) -> list[tuple[str, str]]:
         ("problem", one.problem),
         ("title", one.title),
         ("body", one.body),
-        ("command", one.command),
+        ("command", one.command.strip()),
         ("dir", one.dir if bash else ""),
         ("timeout", show.duration(one.timeout_seconds) if bash else ""),
         ("labels", ", ".join(one.labels)),

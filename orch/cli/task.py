@@ -117,6 +117,11 @@ def get(app: App, id_: str) -> None:
     if found.task.body:
         show.line()
         show.line(show.clean(found.task.body, lines=True))
+    if found.approvals:
+        show.line()
+        show.table(
+            ["QUESTION", "STATE", "BY", "ASKED", "WHAT"], happened.questions(found.approvals)
+        )
     if found.attempts:
         show.line()
         show.table(

@@ -62,8 +62,11 @@ def install(app: App, kind: str | None, force: bool) -> None:
         "enabled": not deaf, "why_not_enabled": deaf, "next": next_, "left_out": missing,
     }  # fmt: skip
     show.result(app.json, document, f"{written}: {its.path}")
-    if not app.json:
-        _tell_what_follows(its, deaf, next_, missing, edited)
+    if app.json:
+        return
+    if written != "unchanged" and daemon.roster(app.home) is not None:
+        show.note("the orch that runs keeps what it has until `orch service stop`, then `start`")
+    _tell_what_follows(its, deaf, next_, missing, edited)
 
 
 def _wanted(app: App, its: units.Unit) -> str:

@@ -53,10 +53,12 @@ def words(tool: str, text: str, options: tuple[str, ...]) -> str:
 
 
 def waiting_for(task: str, rows: list[Approval]) -> str:
-    """What a task waits for whose agent asks, and how to answer; '' when it asks nothing."""
+    """What a task waits for whose agent asks, and how to answer; or that an answer has yet to
+    reach the agent; '' for neither."""
     asked = [row for row in rows if row.state is S.ASKED]
+    under_way = [row for row in rows if row.answered_at and not (row.delivered or row.problem)]
     if not asked:
-        return ""
+        return f"the agent to be told: {how(under_way[-1])}" if under_way else ""
     if len(asked) == 1:
         one = asked[0]
         said = words(one.tool, one.text, one.options)
@@ -65,12 +67,16 @@ def waiting_for(task: str, rows: list[Approval]) -> str:
             f"an answer: {said} (`orch task approve {task}{choice}`,"
             f" or `orch task deny {task} REASON`)"
         )
-    listed = "; ".join(f"[{one.id}] {words(one.tool, one.text, one.options)}" for one in asked)
     last = asked[-1].id
     return (
-        f"{len(asked)} answers: {listed} (`orch task approve {task} {last}`,"
+        f"{len(asked)} answers: {listed(asked)} (`orch task approve {task} {last}`,"
         f" or `orch task deny {task} --question {last} REASON`)"
     )
+
+
+def listed(asked: list[Approval]) -> str:
+    """Several questions in one line, each with its number."""
+    return "; ".join(f"[{one.id}] {words(one.tool, one.text, one.options)}" for one in asked)
 
 
 def choose(task: str, rows: list[Approval], question: str) -> Approval:
@@ -87,9 +93,8 @@ def choose(task: str, rows: list[Approval], question: str) -> Approval:
     if len(asked) == 1:
         return asked[0]
     if asked:
-        listed = "; ".join(f"{one.id}: {words(one.tool, one.text, one.options)}" for one in asked)
         raise Ambiguous(
-            f"{task} waits for {len(asked)} answers: {listed}",
+            f"{task} waits for {len(asked)} answers: {listed(asked)}",
             "say which, by its number: `orch task approve ID NUMBER`, `orch task deny ID"
             " --question NUMBER`",
         )
@@ -169,9 +174,9 @@ def _not_waiting(
     if known:
         hint = f"`orch task get {task}` shows how it is"
         return Refused(f"question {known[-1].id} of {task} was {how(known[-1])}", hint)
-    listed = ", ".join(str(one.id) for one in asked) or "none"
+    there = ", ".join(str(one.id) for one in asked) or "none"
     return NotFound(
-        f"{task} asks no question {question[:80]!r}", f"questions that wait for an answer: {listed}"
+        f"{task} asks no question {question[:80]!r}", f"questions that wait for an answer: {there}"
     )
 
 

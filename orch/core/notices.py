@@ -45,6 +45,10 @@ def of(name: str, task: str, data: dict[str, Any]) -> Notice | None:
         return Notice(level=ERROR, text=str(data.get("text", "")))
     if name == "price_missed":
         return Notice(level=WARNING, text=str(data.get("text", "")))
+    if name == "job_ended" and data.get("type") != "task" and not _went_well(data):
+        about = f"job:{data.get('project')}:{data.get('job')}"
+        text = f"the job {data.get('job')} came to {data.get('outcome')}: {data.get('summary')}"
+        return Notice(level=WARNING, text=text, about=about)
     if name == "service_failing":
         inner = data.get("data") if isinstance(data.get("data"), dict) else data
         text = f"the service {(inner or {}).get('service', '')} keeps failing; see `orch status`"
@@ -57,6 +61,8 @@ def settled(name: str, data: dict[str, Any]) -> str | None:
     beginning of several that ends in `*`; None for nothing."""
     if name == "attempt_ended" and data.get("error_class") is None and data.get("agent"):
         return f"agent:{data['agent']}"
+    if name == "job_ended" and _went_well(data):
+        return f"job:{data.get('project')}:{data.get('job')}"
     if name == "cooldowns_cleared":
         return f"agent:{data.get('agent') or '*'}"
     return None
@@ -65,6 +71,11 @@ def settled(name: str, data: dict[str, Any]) -> str | None:
 def wanted(level: str, notice: Notice) -> bool:
     """Whether a notice is told at this `notifications.level`."""
     return level == "all" or (level == "errors_only" and notice.level == ERROR)
+
+
+def _went_well(data: dict[str, Any]) -> bool:
+    """Whether a job's run came to what it should."""
+    return data.get("outcome") in ("done", "no_issues")
 
 
 def _task_changed(task: str, data: dict[str, Any]) -> Notice | None:

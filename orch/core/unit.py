@@ -164,6 +164,7 @@ def steps(kind: str, verb: str, unit: str, path: str, uid: int) -> list[Step]:
     launchd: dict[str, list[Step]] = {
         "install": [],
         "start": [
+            ("launchctl", "bootout", job),  # what is loaded may be an older version of the file
             ("launchctl", "enable", job),
             ("launchctl", "bootstrap", domain, path),
             ("launchctl", "kickstart", job),

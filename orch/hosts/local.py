@@ -33,6 +33,9 @@ STOP_SECONDS = 9.0
 INPUT_SECONDS = 20.0
 """How long typing may take until its truth is known."""
 
+ANSWER_SECONDS = 5.0
+"""How long a session process may take to pass on an answer."""
+
 OPENING_SECONDS = 2.0
 """How long a session process may take to open its socket, or to answer on it."""
 
@@ -149,7 +152,7 @@ class Local:
         """See `Host.answer`."""
         kind = "approve" if allowed else "deny"
         request = {"type": kind, "question": question, "reason": reason, "key": key, "by": by}
-        return self._told(session, request)
+        return self._told(session, request, ANSWER_SECONDS)
 
     def limit(self, session: str, budget: dict[str, Any]) -> bool:
         """See `Host.limit`."""
@@ -171,12 +174,14 @@ class Local:
             return False
         return True
 
-    def _told(self, session: str, request: dict[str, Any]) -> tuple[str, str]:
+    def _told(
+        self, session: str, request: dict[str, Any], seconds: float = INPUT_SECONDS
+    ) -> tuple[str, str]:
         """Ask a session process, which may be about to open its socket."""
         deadline = time.monotonic() + OPENING_SECONDS
         while True:
             try:
-                reply = wire.ask(self.home.session_socket(session), request, INPUT_SECONDS)
+                reply = wire.ask(self.home.session_socket(session), request, seconds)
                 break
             except wire.Deaf:
                 if session not in self.alive():

@@ -7,6 +7,7 @@ it has not yet (it reads it before its next model request).
 
 from __future__ import annotations
 
+import json
 import os
 
 from orch.agents import render, stream
@@ -32,7 +33,8 @@ YES, NO = {"y", "yes", "allow", "ok"}, {"n", "no", "deny"}
 
 class Talk:
     """One conversation. `show` is given text for the pane, `note` what is to be kept: each message
-    of the agent as it is, and each that it was sent as `{"orch_sent": …}`. `closing` is true once
+    of the agent as it is, each that it was sent as `{"orch_sent": …}`, and what a person decided
+    as `{"orch_decided": {question, allowed, by}}`. `closing` is true once
     nothing more will be said: when `out` is written, the agent's input may end. `task` is where
     people elsewhere answer what the agent asks ('' for nowhere). `spent` is called after each
     message by which the agent has used more."""
@@ -100,6 +102,8 @@ class Talk:
         if asked is None:
             known = "the agent does not ask that any more" if question else "the agent asks nothing"
             return REFUSED, known
+        decided = {"question": asked.question, "allowed": allowed, "by": by}
+        self._note(json.dumps({"orch_decided": decided}).encode() + b"\n")
         self._say(self.talk.answer(asked.question, allowed, reason))
         self._print(stream.Answered(asked.question, allowed, ": ".join(filter(None, (by, reason)))))
         self._settle(asked.question, allowed, by, reason, key)

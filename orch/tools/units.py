@@ -115,7 +115,7 @@ def deaf(kind: str) -> str:
     if shutil.which(ask[0]) is None:
         return f"there is no {ask[0]} here"
     try:
-        ran = run(ask, timeout=10.0, check=False)
+        ran = run(ask, env=_environment(), timeout=10.0, check=False)
     except (ToolFailed, Unknown) as error:
         return error.message
     return "" if ran.code == 0 else f"{ask[0]} cannot be asked: {said(ran).splitlines()[-1]}"
@@ -124,7 +124,7 @@ def deaf(kind: str) -> str:
 def carry_out(its: Unit, verb: str) -> None:
     """Run the commands of a verb; raises `ToolFailed` in the words of the one that failed."""
     for step in its.steps(verb):
-        ran = run(step, timeout=SECONDS, check=False)
+        ran = run(step, env=_environment(), timeout=SECONDS, check=False)
         if ran.code and not unit.MAY_FAIL & set(step):
             raise ToolFailed(f"`{' '.join(step)}` failed: {said(ran)}")
 
@@ -135,7 +135,8 @@ def state(its: Unit) -> dict[str, str]:
         return {}
     if its.kind == unit.SYSTEMD:
         show = ["systemctl", "--user", "show", its.path.name]
-        ran = run([*show, "-p", "ActiveState,UnitFileState,MainPID"], check=False)
+        show += ["-p", "ActiveState,UnitFileState,MainPID"]
+        ran = run(show, env=_environment(), check=False)
         told = dict(line.split("=", 1) for line in ran.out.decode().splitlines() if "=" in line)
         return {
             "active": told.get("ActiveState", ""),
@@ -160,6 +161,13 @@ def lingers() -> bool | None:
         told = ran.out.decode().strip()
         return told == "yes" if ran.code == 0 and told in ("yes", "no") else None
     return None
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the way to the user's systemd, which su and cron leave out."""
+    runtime = f"/run/user/{os.getuid()}"
+    there = {"XDG_RUNTIME_DIR": runtime} if Path(runtime).is_dir() else {}
+    return {**there, **os.environ}
 
 
 def _folder(kind: str) -> Path:

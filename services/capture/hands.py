@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,26 +46,24 @@ def deliver(host: Host, session: Session, text: SendInput) -> Outcome:
 
     For a thread: it may take `SECONDS` and the time that typing takes.
     """
-    return _insist(session, lambda: _typed(host, session, text))
-
-
-def answer(host: Host, session: Session, told: Answer, key: str) -> Outcome:
-    """Bring an answer to the session, once per `key`, and say what became of it. What the session
-    has written down holds, also after its end. For a thread, as `deliver`."""
-    found = _settled(host, session, told.question, key)
-    return found or _insist(session, lambda: _answered(host, session, told, key))
-
-
-def _insist(session: Session, once: Callable[[], Outcome]) -> Outcome:
     if session.ended:
         return ENDED
     deadline = time.monotonic() + SECONDS
     for _ in range(TRIES):
-        outcome = once()
+        outcome = _typed(host, session, text)
         if outcome.sure or time.monotonic() > deadline:
             break
         time.sleep(PAUSE)
     return outcome
+
+
+def answer(host: Host, session: Session, told: Answer, key: str) -> Outcome:
+    """Bring an answer to the session, once per `key`, and say what became of it. What the session
+    has written down holds, also after its end. For a thread: it may take seconds."""
+    found = _settled(host, session, told.question, key)
+    if found is not None:
+        return found
+    return ENDED if session.ended else _answered(host, session, told, key)
 
 
 def _typed(host: Host, session: Session, text: SendInput) -> Outcome:

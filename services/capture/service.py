@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import msgspec
 
 from orch.client import Client
 from orch.core.output import SHORTEST, Pace, cut
-from orch.errors import Malformed, NotFound, OrchError, Unavailable, Unknown
+from orch.errors import Malformed, NotFound, OrchError, Refused, Unavailable, Unknown
 from orch.hosts.local import Local
 from orch.marks import answers, every, on
 from orch.messages import (
@@ -61,6 +62,9 @@ CROWD = 9
 MOST_TEXT = 256 * 1024
 """The longest text typed at once, in characters."""
 
+LANE_SECONDS = 90.0
+"""After so long an effect no longer keeps those behind it waiting."""
+
 MOST_TRIES, RETRY = 5, 15.0
 """How often an effect is tried while its session does not answer, and the seconds between."""
 
@@ -104,6 +108,7 @@ class Capture(Service):
         self.logs = Logs(self.host, self.publish)
         self.questions = Questions(self.host)
         self._lately: list[Session] = []
+        self._lanes: dict[tuple[str, str], deque[Effect]] = {}
         self._fresh = True
         self.engine = Engine(Client(self.home))
         self.orders = Orders(self.host, lambda name: self._locate(SendInput(name, "")))
@@ -252,8 +257,30 @@ class Capture(Service):
         return taken
 
     def _do_effects(self, taken: Effects) -> None:
+        """Beside the loop; those of a kind for one session one after another, in their order."""
         for effect in taken.effects:
-            self.aside(partial(self._do_effect, effect), failed=self._missed)
+            lane = effect.kind, str(effect.payload.get("session"))
+            waiting = self._lanes.setdefault(lane, deque())
+            waiting.append(effect)
+            if len(waiting) == 1:
+                self._next_effect(lane)
+
+    def _next_effect(self, lane: tuple[str, str]) -> None:
+        def done(error: Exception | None = None) -> None:
+            self._lanes[lane].popleft()
+            if self._lanes[lane]:
+                self._next_effect(lane)
+            else:
+                del self._lanes[lane]
+            if error is not None:
+                self._missed(error)
+
+        effect = self._lanes[lane][0]
+        try:
+            self.aside(partial(self._do_effect, effect), lambda _: done(), done, LANE_SECONDS)
+        except Refused as error:  # they are taken again when their leases are over
+            del self._lanes[lane]
+            self._missed(error)
 
     def _do_effect(self, effect: Effect) -> None:
         """In a thread: do one effect and report it. An answer is tried for as long as the agent
@@ -266,7 +293,8 @@ class Capture(Service):
             state, reason, sure = "refused", error.message, True
         if state == "refused":
             last = sure or (effect.tries >= MOST_TRIES and effect.kind != "answer")
-            again = None if last else self.now() + RETRY
+            pause = RETRY if effect.kind == "send" else min(RETRY, 2.0 ** (effect.tries - 1))
+            again = None if last else self.now() + pause
             report = EffectFailed(effect.id, effect.fence, reason, again)
         else:
             report = EffectDone(effect.id, effect.fence, {"state": state, "reason": reason})

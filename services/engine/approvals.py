@@ -133,12 +133,12 @@ class Approvals(Endings):
         return super().why_waiting(task) or asked
 
     def asks(self) -> dict[str, str]:
-        """What agents ask now, by task; more than one question of a task is a number."""
+        """What agents ask now, by task, in a line."""
         found: dict[str, list[Approval]] = {}
         for row in approvals.waiting(self.store):
             found.setdefault(row.task, []).append(row)
         return {
-            task: approval.words(rows[0].tool, rows[0].text, rows[0].options)
-            if len(rows) == 1 else f"{len(rows)} questions"
+            task: f"{len(rows)} questions: {approval.listed(rows)[:approval.SHORT]}"
+            if len(rows) > 1 else approval.words(rows[0].tool, rows[0].text, rows[0].options)
             for task, rows in found.items()
         }  # fmt: skip

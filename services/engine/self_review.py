@@ -6,7 +6,7 @@ from orch.config.schema import JobConfig
 from orch.core import routing
 from orch.core.redact import masked
 from orch.core.self_review import WINDOW, Finding, findings, to_file
-from orch.errors import OrchError
+from orch.errors import NotFound, OrchError
 from orch.model import Task
 from orch.store import job_runs, tasks
 from services.engine.job_runs import JobRuns
@@ -19,6 +19,7 @@ class SelfReview(JobRuns):
         """File what is to be improved; returns the outcome (done, no_issues, failed) and a
         summary."""
         try:
+            self._check_agent(project, job.task.agent)
             ended = job_runs.ended_attempts(self.store, project, self.now() - WINDOW)
             found = findings(ended, self.now())
             filed = job_runs.improvements(self.store, project)
@@ -33,6 +34,11 @@ class SelfReview(JobRuns):
         if found:
             return "no_issues", f"nothing new: {len(found)} known findings are not filed again"
         return "no_issues", f"{len(ended)} attempts of the last seven days show nothing to improve"
+
+    def _check_agent(self, project: str, agent: str) -> None:
+        if agent and agent not in self.config_of(project).agents:
+            known = ", ".join(sorted(self.config_of(project).agents))
+            raise NotFound(f"there is no agent {agent} to give the tasks to (known: {known})")
 
     def _file_improvement(self, project: str, job: JobConfig, finding: Finding) -> str:
         labels = (*job.task.labels, "self-review", f"job:{job.id}")

@@ -6,8 +6,9 @@ import json
 import os
 import signal
 
+from orch.agents.plain import strip_ansi
 from orch.hosts.local import Local
-from orch.messages import AnswerQuestion, ReportQuestions
+from orch.messages import AnswerQuestion, ReportQuestions, SendInput
 from orch.model import Question
 from tests.support.asking import RESULT, asked, begin, configured, shown
 
@@ -122,7 +123,7 @@ def test_questions_of_an_attempt_that_ends_expire_and_nothing_is_asked_twice(wor
 
 
 def test_one_who_takes_a_session_is_alone_in_it_until_it_is_released(world):
-    configured(world, ["hear"], ["ask", *BUILD], ["hear"], ["hear"], *RESULT)
+    configured(world, ["hear"], ["ask", *BUILD], *(["hear"] for _ in range(6)), *RESULT)
     world.up()
     task = begin(world)
     asked(world, task)
@@ -149,15 +150,21 @@ def test_one_who_takes_a_session_is_alone_in_it_until_it_is_released(world):
     world.orch("task", "send", task, "my own")
     world.until(lambda: "» my own" in shown(world, task), "her own text")
     assert "from outside" not in shown(world, task)
+    session = world.task(task)["attempts"][0]["session"]
+    for n in range(4):
+        told = world.ask(SendInput(session, f"more {n}", by="bo"))
+        assert told.state == "queued"
     world.orch("task", "release", task)
 
     done = world.wait_for(task=task, status="done")
 
-    assert "» from outside" in shown(world, task)
+    lines = [line for line in strip_ansi(shown(world, task)).splitlines() if line[:1] == "»"]
+    assert lines == ["» my own", "» from outside", *(f"» more {n}" for n in range(4))]
     assert done["taken"] is None
     events = [e["name"] for e in world.orch("task", "history", task, "--json").json]
     wanted = ["session_taken", "input_held", "session_released", "input_delivered"]
-    assert [name for name in events if name in wanted] == wanted
+    assert [events.count(name) for name in wanted] == [1, 5, 1, 5]
+    assert events.index("session_released") < events.index("input_delivered")
 
 
 def test_a_question_with_options_wants_a_choice(world):

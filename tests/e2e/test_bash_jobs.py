@@ -81,9 +81,11 @@ def test_a_run_outlives_engine_and_orchd_and_is_told_once(world):
         world,
         {"id": "first", "type": "bash", "command": wait},
         {"id": "second", "type": "bash", "command": wait},
+        {"id": "line", "type": "bash", "command": f"{wait}; cat {ran}", "overlap": "queue"},
     )
     first, second = fire(world, "first").run, fire(world, "second").run
     world.until(lambda: ran.exists() and ran.read_text() == "x\nx\n", "both run")
+    assert fire(world, "first").outcome == "skipped"
     folder = Path(detail(world, "second").runs[0].folder)
     world.kill("engine")
     world.kill("orchd")
@@ -93,9 +95,15 @@ def test_a_run_outlives_engine_and_orchd_and_is_told_once(world):
 
     lost = wait_ended(world, "second", second)
     assert lost.outcome == "lost"
+    queue = [fire(world, "line") for _ in range(3)]
+    assert [one.outcome for one in queue] == ["started", "queued", "queued"]
     gate.touch()
     over = wait_ended(world, "first", first)
     assert (over.outcome, over.summary) == ("done", "over")
-    assert ran.read_text() == "x\nx\n", "each ran once"
+    for number, one in enumerate(queue):
+        assert wait_ended(world, "line", one.run).outcome == "done"
+        said = world.orch("job", "log", "line", "--run", str(one.run)).out
+        assert said == "over\n" + "x\n" * (3 + number), "one after the other"
+    assert ran.read_text() == "x\n" * 5, "each ran once"
     told = world.ask(EventsSince(names=("job_ended",))).events
-    assert sorted(event.data["outcome"] for event in told) == ["done", "lost"]
+    assert [event.data["outcome"] for event in told] == ["lost", *["done"] * 4]

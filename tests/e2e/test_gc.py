@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import socket
 import sqlite3
 import time
@@ -147,16 +149,37 @@ def test_a_finished_session_that_still_stands_and_a_dead_socket_are_taken_away(r
     assert found["session", session].startswith(("removed", "stays: "))
 
 
-def test_a_task_that_is_begun_again_during_gc_waits_and_loses_nothing(running: World):
-    world = running
-    tasks = [done(world, f"Again {n}", f"write {n}.txt {n}")["id"] for n in range(4)]
+SLOW_GIT = """#!/bin/sh
+case "$*" in *"worktree list"*)
+    [ -e {armed} ] && touch {reached} && while [ ! -e {gate} ]; do sleep 0.02; done ;;
+esac
+exec {git} "$@"
+"""
+"""A git that stands still just before a worktree is removed, once it is told to."""
+
+
+def test_a_task_that_is_begun_again_during_gc_waits_and_loses_nothing(world: World):
+    places = {name: world.root / name for name in ("armed", "reached", "gate")}
+    folder = world.root / "bin"
+    folder.mkdir()
+    (folder / "git").write_text(SLOW_GIT.format(git=shutil.which("git"), **places))
+    (folder / "git").chmod(0o755)
+    world.env["PATH"] = f"{folder}:{world.env['PATH']}"
+    world.up()
+    task = done(world, "Again", "write a.txt a")
+    places["armed"].touch()
     collecting = world.follow("gc", "--json")
-    for task in tasks:
-        world.orch("task", "retry", task)
-    collecting.communicate(timeout=60)
-    for task in tasks:
-        attempts = world.wait_for(task=task, status="done")["attempts"]
-        assert [one["outcome"] for one in attempts] == ["done", "done"]
+    world.until(places["reached"].exists, "it is about to be removed")
+    world.orch("task", "retry", task["id"])
+    world.until(lambda: len(world.task(task["id"])["attempts"]) == 2, "it is begun again")
+    world.until(lambda: world.orch("task", "live", "--json").json == [], "and waits")
+    assert world.task(task["id"])["attempts"][1]["phase"] == "prepare"
+    places["gate"].touch()
+    out, _ = collecting.communicate(timeout=60)
+    said = {one["name"]: one["verdict"] for one in json.loads(out)}
+    assert said[task["worktree"]] == "removed"
+    attempts = world.wait_for(task=task["id"], status="done")["attempts"]
+    assert [one["outcome"] for one in attempts] == ["done", "done"]
 
 
 def test_old_rows_go_in_small_steps(world: World):

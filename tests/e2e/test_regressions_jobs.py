@@ -3,7 +3,7 @@ an engine."""
 
 from __future__ import annotations
 
-from orch.messages import CloseTask, GetJob
+from orch.messages import CloseTask, EventsSince, GetJob
 from tests.support.job_file import detail, fire, wait_ended, write_jobs
 
 
@@ -26,11 +26,17 @@ def test_job_blocked_for_ever_by_a_stale_active_task(world):
     assert again.outcome == "started"
     assert detail(world, "skip").job.active == again.task
 
-    one, two = fire(world, "queue").task, fire(world, "queue").task
+    one, last = fire(world, "queue").task, fire(world, "queue")
+    two = last.task
     assert one in world.task(two)["waiting_for"]
     gate.touch()
     world.wait_for(task=two, status="done")
+    assert wait_ended(world, "queue", last.run).outcome == "done"
     assert fire(world, "skip").outcome == "started"
+    closed = wait_ended(world, "skip", 1)
+    assert (closed.task, closed.outcome) == (first, "done")
+    told = world.ask(EventsSince(names=("job_ended",))).events
+    assert {event.task for event in told} >= {first, one, two}
 
 
 def test_a_restart_job_killing_its_own_parent(world):

@@ -10,7 +10,13 @@ def test_what_went_wrong_is_filed_once_as_a_task_of_the_project(world):
     world.configure("workflow:\n  max_attempts: 1\n")
     world.up()
     review = {"title": "Look back", "labels": ["chore"], "agent": "script"}
-    write_jobs(world, {"id": "look-back", "type": "self-review", "task": review})
+    write_jobs(
+        world,
+        {"id": "look-back", "type": "self-review", "task": review},
+        {"id": "lost", "type": "self-review", "task": {"title": "x", "agent": "nobody"}},
+    )
+    lost = fire(world, "lost")
+    assert (lost.outcome, lost.reason[:24]) == ("failed", "there is no agent nobody")
     assert fire(world, "look-back").outcome == "no_issues"
     for number in range(3):
         world.wait_for(task=world.add(f"Fail {number}", "exit 3"), status="blocked")
@@ -31,6 +37,6 @@ def test_what_went_wrong_is_filed_once_as_a_task_of_the_project(world):
     assert len(world.ask(ListTasks(all=True, source="self-review")).tasks) == 2
     outcomes = [run.outcome for run in detail(world, "look-back").runs]
     assert outcomes == ["no_issues", "done", "no_issues"]
-    told = world.ask(EventsSince(names=("job_ended",))).events
+    told = world.ask(EventsSince(names=("job_ended",))).events[1:]
     assert [event.data["outcome"] for event in told] == ["no_issues", "done", "no_issues"]
     assert "filed int-" in told[1].data["summary"]

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from orch.hosts.local import Local
-from orch.messages import AnswerQuestion
+from orch.messages import AnswerQuestion, ReleaseSession, SendInput, TakeSession
 from tests.support.asking import RESULT, asked, begin, configured
 from tests.support.world import World
 
@@ -187,3 +187,36 @@ def test_kills_at_any_moment_while_many_ask_lose_and_double_nothing(asking: Worl
         assert [one["behavior"] for one in heard] == [
             "allow" if row["state"] == "allowed" else "deny" for row in rows
         ]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_takeover_and_what_it_holds_outlive_every_process(asking: World, victim: str) -> None:
+    configured(asking, ["hear"], ["say", "here"], ["hear"], ["hear"], *RESULT)
+    task = begin(asking, f"take {victim}")
+    asking.until(lambda: b"here" in asking.output_of(task), "the agent")
+    session = asking.task(task)["attempts"][0]["session"]
+    asking.ask(TakeSession(task, "octo/demo", by="ada"))
+    strike(asking, victim)
+    for n in (1, 2):
+        request = SendInput(session, f"held {n}", by="bo", key=f"{task}-{n}")
+        told = asking.ask(request)
+        assert (told.state, "ada has taken" in told.reason) == ("queued", True)
+        strike(asking, victim)
+        assert asking.ask(request).state == "queued", "as a client does that heard nothing"
+    assert asking.task(task)["taken"]["by"] == "ada"
+    assert b"held" not in asking.output_of(task)
+    frozen = freeze(asking, "capture")
+    asking.ask(ReleaseSession(task, "octo/demo", by="ada"))
+    strike(asking, victim)
+    thaw(frozen)
+
+    asking.wait_for(task=task, status="done", seconds=60)
+
+    shown = asking.output_of(task).decode()
+    assert [shown.count(f"» {mark}") for mark in ("held 1", "held 2")] == [1, 1]
+    assert shown.index("» held 1") < shown.index("» held 2")
+    assert "never read" not in shown
+    names = [e["name"] for e in asking.orch("task", "history", task, "--json").json]
+    wanted = ("session_taken", "input_held", "session_released", "input_delivered")
+    assert [names.count(name) for name in wanted] == [1, 2, 1, 2]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orch.supervisor.roster import BUILT_IN
+from tests.support.job_file import detail, fire, wait_ended, write_jobs
 from tests.support.world import World
 
 MOST = 60
@@ -73,3 +74,26 @@ def test_a_task_ends_as_if_nothing_had_happened_wherever_the_engine_dies(mortal:
     }
     assert phases == {"prepare", "running", "collect", "deliver"}, died
     assert ran.stat().st_size == len(died) + 2, "an agent ran twice"
+
+
+@pytest.mark.timeout(900)
+def test_a_jobs_command_runs_once_wherever_the_engine_dies(mortal: World):
+    mortal.up()
+    ran = mortal.root / "ran"
+    write_jobs(mortal, {"id": "count", "type": "bash", "command": f"echo x >> {ran}; echo over"})
+    wait_ended(mortal, "count", fire(mortal, "count").run)
+    died = []
+    for step in range(1, MOST):
+        (mortal.root / "strike" / "died").unlink(missing_ok=True)
+        (mortal.root / "strike" / "strike").write_text(str(moments(mortal) + step))
+        run = wait_ended(mortal, "count", fire(mortal, "count").run)
+        if not (mortal.root / "strike" / "died").exists():
+            break
+        died.append((mortal.root / "strike" / "died").read_text())
+        assert (run.outcome, run.summary) == ("done", "over"), died[-1]
+        assert ran.read_text() == "x\n" * (len(died) + 1), f"ran more than once: {died[-1]}"
+    assert len(died) >= 8, died
+    assert {word for word in ("starting", "running") for d in died if word in d} == {
+        "starting", "running",
+    }  # fmt: skip
+    assert len({run.run for run in detail(mortal, "count").runs}) == len(died) + 2

@@ -264,3 +264,32 @@ def test_names_of_agents_that_nobody_has_are_a_hint(place):
         "router.fallback_executor: there is no agent called nobody "
         "(known: claude, codex, kimi, minimax, opencode, shell)",
     )
+
+
+@pytest.mark.parametrize(
+    ("job", "problem"),
+    [
+        ("type: bash", "jobs[0].command: is missing: a job of type bash needs it"),
+        ("type: task", "jobs[0].task: is missing: a job of type task needs it"),
+        ("{}", "jobs[0].task: is missing"),
+        ("type: self-review, command: x", "jobs[0].command: is for jobs of type bash"),
+        ("task: {title: t}, dir: x", "jobs[0].dir: is for jobs of type bash"),
+        ("type: bash, command: x, timeout_seconds: 0", "jobs[0].timeout_seconds: expected int"),
+        ("type: bash, command: x, external: true", "does not have True yet"),
+        ("type: shell", "expected bash or self-review or task"),
+    ],
+)
+def test_a_job_that_does_not_fit_its_type_has_a_problem_and_disturbs_no_other(place, job, problem):
+    bad = "" if job == "{}" else f", {job}"
+    place.config(
+        f"jobs:\n- {{id: bad, schedule: '@daily'{bad}}}\n"
+        "- {id: good, schedule: '@daily', type: bash, command: 'a && b'}\n"
+        "- {id: argv, schedule: '@daily', type: bash, command: [a, 'b c']}\n"
+        "- {id: look, schedule: '@daily', type: self-review}\n"
+    )
+    jobs = load(place.home).config.jobs
+    assert problem in jobs[0].problem
+    assert [one.problem for one in jobs[1:]] == ["", "", ""]
+    assert jobs[1].command == ("bash", "-c", "a && b")
+    assert jobs[2].command == ("a", "b c")
+    assert (jobs[1].timeout_seconds, jobs[1].dir) == (600, ".")

@@ -30,7 +30,7 @@ class NotifySocket:
         self.address = address
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.socket.bind(address.replace("@", "\0", 1))
+        self.socket.bind(address)
         self.socket.settimeout(20)
         self.told: list[str] = []
         self.senders: set[int] = set()
@@ -47,10 +47,9 @@ class NotifySocket:
             self.told += text.decode().split("\n")
 
 
-@pytest.fixture(params=["file", "abstract"])
-def manager(request: pytest.FixtureRequest, short_home: Path) -> Iterator[NotifySocket]:
-    name = str(short_home / "notify") if request.param == "file" else f"@orch-test-{os.getpid()}"
-    made = NotifySocket(name)
+@pytest.fixture
+def manager(short_home: Path) -> Iterator[NotifySocket]:
+    made = NotifySocket(str(short_home / "notify"))
     with contextlib.closing(made.socket):
         yield made
 
@@ -87,9 +86,8 @@ def test_a_service_manager_hears_of_each_stage_from_orchd_alone(manager: NotifyS
         assert manager.senders == {pid}
 
 
-def test_a_broken_service_does_not_keep_the_others_from_being_ready(short_home: Path):
-    manager = NotifySocket(str(short_home / "notify"))
-    with contextlib.closing(manager.socket), scratch_orchd("fork") as orchd:
+def test_a_broken_service_does_not_keep_the_others_from_being_ready(manager: NotifySocket):
+    with scratch_orchd("fork") as orchd:
         orchd.limits = {"first_wait": 0.1, "longest_wait": 0.2}
         orchd.add("engine").add("broken", f"repaired:{orchd.root / 'never'}")
         start(orchd, manager)
@@ -97,9 +95,10 @@ def test_a_broken_service_does_not_keep_the_others_from_being_ready(short_home: 
         assert manager.heard("STATUS=") == "STATUS=1 of 2 services ready; not: broken"
 
 
-def test_what_the_rendered_unit_starts_is_an_orchd_that_becomes_ready(short_home: Path):
+def test_what_the_rendered_unit_starts_is_an_orchd_that_becomes_ready(
+    manager: NotifySocket, short_home: Path
+):
     home = short_home / "a home"
-    manager = NotifySocket(str(short_home / "notify"))
     facts = unit.Facts(
         name="orchd",
         argv=(sys.executable, "-P", "-u", "-m", "orch.supervisor"),
@@ -117,14 +116,13 @@ def test_what_the_rendered_unit_starts_is_an_orchd_that_becomes_ready(short_home
     told = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "1000000"}
     environment = dict(one.split("=", 1) for one in variables) | told
     home.mkdir(mode=0o700)
-    with contextlib.closing(manager.socket):
-        orchd = subprocess.Popen(shlex.split(command), env=environment, cwd=home)
-        try:
-            manager.heard("READY=1")
-            manager.heard("WATCHDOG=1")
-        finally:
-            orchd.terminate()
-            assert orchd.wait(30) == 0
-        manager.heard("STOPPING=1")
-        assert manager.senders == {orchd.pid}
+    orchd = subprocess.Popen(shlex.split(command), env=environment, cwd=home)
+    try:
+        manager.heard("READY=1")
+        manager.heard("WATCHDOG=1")
+    finally:
+        orchd.terminate()
+        assert orchd.wait(30) == 0
+    manager.heard("STOPPING=1")
+    assert manager.senders == {orchd.pid}
     eventually(lambda: not (home / "run" / "ctl.sock").exists(), "it has left")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from orch.errors import Unavailable
+from orch.errors import Unavailable, Unknown
 from orch.messages import FireJob, JobsChanged, Ping, RunPass
 from orch.model import Job
 from orch.paths import Home
@@ -195,6 +195,20 @@ def test_an_engine_that_is_away_is_waited_for(at: Stage) -> None:
     assert at.client.ask(Ping(), to="scheduler").name == "scheduler"
     at.start_engine()
     at.wait_for(lambda: at.world.fired, "the job is fired")
+
+
+def test_a_time_that_the_engine_could_not_write_down_stays_due(at: Stage) -> None:
+    full = iter([True, True])
+
+    def disk_full(_request: FireJob) -> None:
+        if next(full, False):
+            raise Unknown("the database cannot be written")
+
+    at.world.on_fire = disk_full
+    at.world.jobs = [job()]
+    at.start("scheduler")
+    at.wait_for(lambda: at.world.fired, "the job is fired after all")
+    assert len(at.world.firings) == 3
 
 
 def test_a_job_whose_firing_gets_no_answer_does_not_keep_others_waiting(at: Stage) -> None:

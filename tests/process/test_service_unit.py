@@ -94,6 +94,8 @@ def test_a_unit_is_installed_started_shown_and_uninstalled(machine: Machine):
     assert machine.told()[-1] == f"systemctl --user start {name}.service"
     assert started["pid"] == int(machine.pid.read_text())
     assert "running already" in machine.service("start").out
+    machine.env["LANG"] = "C"
+    assert "keeps what it has until" in machine.service("install").err
     shown = machine.service("status", "--json").json
     assert (shown["file"], shown["by_unit"]) == ("current", True)
     assert "started by its unit" in machine.service("status").out
@@ -145,6 +147,7 @@ def test_a_launch_agent_is_installed_and_started(machine: Machine):
     machine.service("start")
     domain = f"gui/{os.getuid()}"
     assert machine.told() == [
+        f"launchctl bootout {domain}/{label}",
         f"launchctl enable {domain}/{label}",
         f"launchctl bootstrap {domain} {path}",
         f"launchctl kickstart {domain}/{label}",
@@ -159,7 +162,7 @@ def test_a_launch_agent_is_installed_and_started(machine: Machine):
     "kind, program, next_",
     [
         ("--systemd", "systemctl", "systemctl --user daemon-reload && systemctl --user enable"),
-        ("--launchd", "launchctl", "launchctl enable gui/"),
+        ("--launchd", "launchctl", "launchctl bootout gui/"),
     ],
 )
 def test_without_a_service_manager_the_next_command_is_said(machine, kind, program, next_):

@@ -32,7 +32,7 @@ def begin(world: World, title: str = "Ask first") -> str:
     return added
 
 
-def asked(world: World, task: str, count: int = 1) -> list[dict[str, Any]]:
+def asked(world: World, task: str, count: int = 1, seconds: float = 30.0) -> list[dict[str, Any]]:
     """Wait for so many questions of a task to wait for an answer; they, oldest first."""
     found: list[dict[str, Any]] = []
 
@@ -40,7 +40,8 @@ def asked(world: World, task: str, count: int = 1) -> list[dict[str, Any]]:
         found[:] = [one for one in world.task(task)["approvals"] if one["state"] == "asked"]
         return len(found) == count
 
-    world.until(there, f"{count} questions of {task}", show=lambda: json.dumps(world.task(task)))
+    show = lambda: json.dumps(world.task(task))  # noqa: E731
+    world.until(there, f"{count} questions of {task}", seconds=seconds, show=show)
     return found
 
 

@@ -54,6 +54,15 @@ class DyingEngine(Engine):
 
         super()._step(attempt, mortal, then)
 
+    def _aside_for(self, run: Any, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
+        def mortal() -> Any:
+            moment(f"before the job's work in {run.state}")
+            found = work()
+            moment(f"after the job's work in {run.state}")
+            return found
+
+        super()._aside_for(run, mortal, then)
+
 
 def main() -> None:
     """Run it like the real one."""

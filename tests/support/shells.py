@@ -58,25 +58,25 @@ def check(world: World, shell: str) -> None:
     world.up()
     world.until(lambda: world.orch("job", "list", "--json").json != [], "the job is known")
     gate = world.root / "gate"
-    task = world.add("Two\nlines: of, title", f"wait {gate}", "write a.txt a")
+    added = [world.add("Two\nlines: of, title", f"wait {gate}") for _ in range(2)]
     for words, offered in (
-        ("orch task scr", "screen"),
-        ("orch task get int-", task),
-        ("orch task add x --agent she", "shell"),
-        ("orch service restart cap", "capture"),
-        ("orch job info nig", "nightly"),
+        ("orch task scr", ["screen"]),
+        ("orch task get int-", added),
+        ("orch task add x --agent she", ["shell"]),
+        ("orch service restart cap", ["capture"]),
+        ("orch job info nig", ["nightly"]),
     ):
         offers(world, shell, words, offered)
     gate.touch()
-    world.wait_for(task=task, status="done")
+    world.wait_all_done(len(added))
 
 
-def offers(world: World, shell: str, words: str, offered: str) -> None:
+def offers(world: World, shell: str, words: str, offered: list[str]) -> None:
     """Wait until exactly this is offered: completion says nothing where orch answers too late."""
     last: list[str] = []
 
     def there() -> bool:
         last[:] = completed(world, shell, words)
-        return last == [offered]
+        return last == offered
 
     world.until(there, f"{shell} offers {offered}", show=lambda: str(last))

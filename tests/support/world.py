@@ -229,9 +229,11 @@ class World:
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to a service or to `orchd`; returns the pid that got it."""
-        pid = self.pid(name)
-        os.kill(pid, how)
-        return pid
+        found: list[int] = []
+        # between two lives it has no pid; a signal to 0 would go to ourselves
+        self.until(lambda: found.append(self.pid(name)) or found[-1] > 0, f"{name} runs")
+        os.kill(found[-1], how)
+        return found[-1]
 
     def pid(self, name: str) -> int:
         """The pid of a running service, or of `orchd`."""

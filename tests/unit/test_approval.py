@@ -29,7 +29,11 @@ def test_what_is_asked_is_one_sentence():
 
 def test_a_task_says_what_it_waits_for_and_how_to_answer():
     assert approval.waiting_for("int-1", []) == ""
-    assert approval.waiting_for("int-1", [row(state=S.DENIED)]) == ""
+    told = {"state": S.DENIED, "by": "ada", "answered_at": 5.0}
+    assert approval.waiting_for("int-1", [row(**told, delivered=True)]) == ""
+    assert approval.waiting_for("int-1", [row(**told, problem="it ended")]) == ""
+    under_way = approval.waiting_for("int-1", [row(**told)])
+    assert under_way == "the agent to be told: denied by ada: may it use Bash: rm -r build?"
     one = approval.waiting_for("int-1", [row(6, state=S.ALLOWED), row(7)])
     assert one == (
         "an answer: may it use Bash: rm -r build? (`orch task approve int-1`,"
@@ -53,7 +57,7 @@ def test_the_only_question_needs_no_name_and_has_several(name, number):
 
 def test_several_questions_are_listed_and_told_apart():
     rows = [row(7), row(8, tool="Write", text="a.txt")]
-    with pytest.raises(Ambiguous, match=r"2 answers: 7: .*rm -r build.*; 8: .*Write: a.txt"):
+    with pytest.raises(Ambiguous, match=r"2 answers: \[7\] .*rm -r build.*; \[8\] .*Write: a.txt"):
         approval.choose("int-1", rows, "")
     assert approval.choose("int-1", rows, "8").id == 8
     with pytest.raises(Ambiguous):

@@ -26,6 +26,10 @@ from orch.core import notices
         ("price_missed", {"text": "what does it cost"}, "warning", "what does it cost"),
         ("service_failing", {"service": "web"}, "error",
          "the service web keeps failing; see `orch status`"),
+        ("job_ended", {"type": "bash", "job": "j", "outcome": "lost", "summary": "gone"}, "warning",
+         "the job j came to lost: gone"),
+        ("job_ended", {"type": "bash", "job": "j", "outcome": "done", "summary": "ok"}, "", ""),
+        ("job_ended", {"type": "task", "job": "j", "outcome": "blocked", "summary": "x"}, "", ""),
         ("output_seen", {}, "", ""),
     ],
 )  # fmt: skip
@@ -52,3 +56,12 @@ def test_a_broken_agent_is_told_of_once_until_it_works_or_may_try_again():
     assert notices.settled("attempt_ended", ended | {"error_class": "auth"}) is None
     assert notices.settled("cooldowns_cleared", {"agent": ""}) == "agent:*"
     assert notices.settled("cooldowns_cleared", {"agent": "codex"}) == "agent:codex"
+
+
+def test_a_job_that_fails_each_time_is_told_of_once_until_it_goes_well():
+    run = {"type": "bash", "project": "o/r", "job": "j", "outcome": "failed", "summary": "exit 1"}
+    told = notices.of("job_ended", "", run)
+    assert told is not None
+    assert told.about == "job:o/r:j"
+    assert notices.settled("job_ended", run) is None
+    assert notices.settled("job_ended", run | {"outcome": "done"}) == told.about

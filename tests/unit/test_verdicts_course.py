@@ -174,6 +174,39 @@ def test_what_a_person_refused_is_no_failure_of_the_agent():
     assert judged("claude", *events, denied("Bash", "1")).ok
 
 
+DECLINED = {"type": "commandExecution", "id": "c1", "status": "declined"}
+CODEX = (
+    [{"method": "turn/started", "params": {}},
+     {"method": "item/commandExecution/requestApproval", "id": 0, "params": {"itemId": "c1"}}],
+    [{"method": "item/completed", "params": {"item": DECLINED}},
+     {"method": "item/completed", "params": {"item": {"type": "agentMessage", "text": ANSWER}}},
+     {"method": "turn/completed", "params": {"turn": {"status": "completed"}}}],
+)  # fmt: skip
+OPENCODE = (
+    [{"type": "permission.asked", "properties": {
+        "id": "0", "sessionID": "s", "permission": "bash", "tool": {"callID": "c1"}}}],
+    [part("tool", served=True, tool="bash", callID="c1", state=REJECTED["part"]["state"]),
+     {"type": "permission.replied", "properties": {"requestID": "0"}}, *SERVED, IDLE],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("cli", "run"), [("codex", CODEX), ("opencode", OPENCODE)])
+@pytest.mark.parametrize(
+    ("decided", "ok"),
+    [
+        ([], False),  # a rule said no
+        ([{"orch_decided": {"question": "0", "allowed": False}}], True),
+        ([{"orch_decided": {"question": "1", "allowed": False}}], False),
+        ([{"orch_decided": {"question": "0", "allowed": True}}], False),
+        ([{"orch_decided": 3}, {"orch_decided": {"allowed": False}}], False),
+    ],
+)
+def test_a_person_s_no_is_told_from_a_rule_s(cli, run, decided, ok):
+    asked, rest = run
+    found = judged(cli, *asked, *decided, *rest)
+    assert (found.ok, found.error) == (ok, None if ok else "permission_denied")
+
+
 @pytest.mark.parametrize(
     ("before", "error"),
     [
