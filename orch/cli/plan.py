@@ -221,8 +221,8 @@ def _create(app: App, project: str, goal: str, parent: str, agreed: Plan, key: s
 def _show(goal: str, proposed: Plan) -> None:
     """Print the plan as a tree: the goal, and its tasks in their order."""
     show.line(show.cut(show.clean(goal.strip().splitlines()[0])))
-    for lead, colour, text in plan_text.lines(proposed):
-        show.hanging(lead, [(show.clean(text), colour)])
+    for lead, rest, colour, text in plan_text.lines(proposed):
+        show.hanging(lead, [(show.clean(text), colour)], rest=rest)
     if proposed.summary:
         show.line()
         show.hanging("", [(show.clean(proposed.summary), "")])

@@ -20,8 +20,8 @@ HEAD = """\
 """
 
 
-def lines(proposed: Plan) -> Iterator[tuple[str, str, str]]:
-    """Each line as what stands before it, its colour, and its text."""
+def lines(proposed: Plan) -> Iterator[tuple[str, str, str, str]]:
+    """Each line as what stands before it, and before what is wrapped of it, colour and text."""
     count = len(proposed.tasks)
     for number, task in enumerate(proposed.tasks, 1):
         stroke, rest = ("└─", "   ") if number == count else ("├─", "│  ")
@@ -31,10 +31,15 @@ def lines(proposed: Plan) -> Iterator[tuple[str, str, str]]:
         )
         notes += [" ".join(f"#{label}" for label in task.labels)] if task.labels else []
         told = "; ".join(note for note in notes if note)
-        yield stroke, "bold", f"{number}. {task.title}{f'  ({told})' if told else ''}"
+        yield stroke, f"{rest} ", "bold", f"{number}. {task.title}{f'  ({told})' if told else ''}"
         body = " ".join(task.body.split())
         if body:
-            yield f"{rest}  ", "dim", body if len(body) <= BODY else f"{body[: BODY - 1]}…"
+            yield (
+                f"{rest}  ",
+                f"{rest}  ",
+                "dim",
+                body if len(body) <= BODY else f"{body[: BODY - 1]}…",
+            )
 
 
 def edited(proposed: Plan, most: int, agents: tuple[str, ...]) -> Plan | None:

@@ -229,21 +229,22 @@ def pad(text: str, columns: int) -> str:
     return kept + " " * (columns - width(kept))
 
 
-def hanging(lead: str, parts: Iterable[tuple[str, str]], indent: int = -1) -> None:
+def hanging(lead: str, parts: Iterable[tuple[str, str]], indent: int = -1, rest: str = "") -> None:
     """Print `lead` and the parts (text, colour) behind it. On a terminal they are wrapped between
-    words, further lines indented by `indent` columns (the lead's own unless given)."""
+    words, further lines indented by `indent` columns (the lead's own unless given), or begun by
+    `rest`."""
     lines = [(part, colour) for part, colour in parts if part]
     if not is_terminal(sys.stdout):
         line(" ".join([lead, *(part for part, _ in lines)]).rstrip())
         return
     begin = width(_plain(lead)) + 1 if lead else 0
-    indent = begin if indent < 0 else indent
+    indent = width(rest) + 1 if rest else begin if indent < 0 else indent
     row, used = [lead] if lead else [], begin
     for part, colour in lines:
         for word in _pieces(part, terminal_width() - indent):
             if used + width(word) > terminal_width() and used > indent:
                 line(" ".join(row).rstrip())
-                row, used = [" " * (indent - 1)] if indent else [], indent
+                row, used = [rest or " " * (indent - 1)] if indent else [], indent
             row.append(paint(word, colour))
             used += width(word) + 1
     line(" ".join(row).rstrip())

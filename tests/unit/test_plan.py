@@ -145,5 +145,5 @@ def test_what_is_written_for_an_editor_is_read_back() -> None:
 def test_the_numbers_that_people_see_begin_at_one() -> None:
     tasks = (PlannedTask(title="a"), PlannedTask(title="b", after=(0,)))
     assert [one["after"] for one in documents(tasks)] == [[], [1]]
-    shown = [text for _, _, text in plan_text.lines(Plan(tasks=tasks))]
+    shown = [text for *_, text in plan_text.lines(Plan(tasks=tasks))]
     assert shown == ["1. a", "2. b  (after 1)"]

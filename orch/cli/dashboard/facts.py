@@ -134,44 +134,63 @@ class Reader:
         """Drop the connections."""
         self.client.close()
 
-    def read(self, wish: Wish) -> Facts:
-        """The facts as they are now; never raises an `OrchError`."""
-        self._away = {}
+    def read(self, wish: Wish, full: bool = True) -> Facts:
+        """The facts as they are now; never raises an `OrchError`. Not `full`: only what sessions
+        have written is read again."""
+        if full:
+            self._away = {}
+            self.facts = self._read(wish)
+        sessions = self._sessions()
+        detail = self.facts.detail
+        self.facts = msgspec.structs.replace(
+            self.facts,
+            at=time.time(),
+            sessions=sessions,
+            lines=self._lines(sessions),
+            output=self._output(detail),
+            away=dict(self._away),
+        )
+        return self.facts
+
+    def _read(self, wish: Wish) -> Facts:
+        """All but what sessions write."""
         old = self.facts
-        try:
-            roster: Roster | None = control.ask(self.home, GetRoster(), ASK_SECONDS)
-        except OrchError as error:
-            roster = old.roster
-            self._away["orchd"] = f"{error.message}; waiting for it"
-            if isinstance(error, NotRunning):
-                self._away["orchd"] = f"orch is not running on {self.home.root}; waiting for it"
+        roster = self._roster()
         overview = self._ask(GetOverview())
         changed = self._changed(wish)
         tasks = self._ask(ListTasks(self.project, all=wish.all, limit=MOST_TASKS), changed)
         totals = self._ask(CountTasks(self.project), changed)
-        listed = self._ask(ListSessions())
-        sessions = listed.sessions if listed else old.sessions
-        if self.project:
-            known = {task.key for task in (tasks.tasks if tasks else old.tasks)}
-            sessions = tuple(one for one in sessions if one.task in known)
+        self._read_costs(bool(old.sessions) or changed)
         detail = self._detail(wish)
-        self._read_costs(bool(sessions) or changed)
-        self.facts = Facts(
-            at=time.time(),
+        same = detail and old.detail and detail.task.key == old.detail.task.key
+        return msgspec.structs.replace(
+            old,
             roster=roster,
             overview=overview or old.overview,
             totals=totals or old.totals,
             tasks=tasks.tasks if tasks else old.tasks,
             matching=tasks.total if tasks else old.matching,
-            sessions=sessions,
-            lines=self._lines(sessions),
             detail=detail,
-            output=self._output(detail),
+            output=old.output if same else (),
             today=self._today,
             spent=self._spent,
-            away=self._away,
         )
-        return self.facts
+
+    def _roster(self) -> Roster | None:
+        try:
+            return control.ask(self.home, GetRoster(), ASK_SECONDS)
+        except NotRunning:
+            self._away["orchd"] = f"orch is not running on {self.home.root}; waiting for it"
+        except OrchError as error:
+            self._away["orchd"] = f"{error.message}; waiting for it"
+        return self.facts.roster
+
+    def _sessions(self) -> tuple[Session, ...]:
+        listed = self._ask(ListSessions())
+        if listed is None:
+            return self.facts.sessions
+        known = {task.key for task in self.facts.tasks}
+        return tuple(one for one in listed.sessions if not self.project or one.task in known)
 
     def _ask(self, request: Request[R], wanted: bool = True) -> R | None:
         """The answer; None when it is not wanted, there is none, or its service is away."""
@@ -243,10 +262,7 @@ class Reader:
         last = launched[-1]
         size = next((s.size for s in self.facts.sessions if s.session == last.session), END)
         read = self._tail(last.session, last.n, size, TAIL_BYTES)
-        if read is not None:
-            return tuple(read)
-        old = self.facts.detail
-        return self.facts.output if old and detail and old.task.key == detail.task.key else ()
+        return self.facts.output if read is None else tuple(read)
 
     def _tail(self, session: str, attempt: int, size: int, count: int) -> list[str] | None:
         """The last lines of a session, safe to show; None when they cannot be had."""

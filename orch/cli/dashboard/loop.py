@@ -52,6 +52,8 @@ class Dashboard:
         self._wish = Wish()
         self._looked = 0.0
         self._rung = True
+        self._news = True
+        self._fully = 0.0
         self._left = False
 
     def run(self) -> None:
@@ -69,8 +71,9 @@ class Dashboard:
                     self._look()
                     self._show()
                     self._wait(bell.fileno())
-                    if bell.poll(0):
+                    for event in bell.poll(0):
                         self._rung = True
+                        self._news = self._news or not isinstance(event, OutputSeen)
                     for call in [*self._aside.collect(), *self._aside.expire(time.monotonic())]:
                         call()
             except EOFError:
@@ -88,8 +91,13 @@ class Dashboard:
         due = self._looked + (SOON if self._rung else CHECK)
         if self._reading or (now < due and wish == self._wish):
             return
+        full = self._news or wish != self._wish or now - self._fully >= CHECK
         self._reading, self._rung, self._wish, self._looked = True, False, wish, now
-        self._aside.start(lambda: self._reader.read(wish), self._seen, self._unread, READ_SECONDS)
+        if full:
+            self._news, self._fully = False, now
+        self._aside.start(
+            lambda: self._reader.read(wish, full), self._seen, self._unread, READ_SECONDS
+        )
 
     def _wished(self) -> Wish:
         row = self.view.row()
@@ -152,7 +160,7 @@ class Dashboard:
 
     def _acted(self, told: str) -> None:
         self.view.say(told)
-        self._rung = True
+        self._rung = self._news = True
 
     def _failed(self, error: Exception) -> None:
         if not isinstance(error, OrchError):
@@ -176,7 +184,7 @@ class Dashboard:
         well = code in (0, 130, -2)
         self.view.say(f"back from {wanted.task}" if well else f"{argv[0]} failed ({code})",
                       badly=not well)  # fmt: skip
-        self._rung = True
+        self._rung = self._news = True
 
     # ---- signals -----------------------------------------------------------------------------
 
