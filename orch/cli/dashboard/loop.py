@@ -55,6 +55,7 @@ class Dashboard:
         self._news = True
         self._fully = 0.0
         self._left = False
+        self._stale = True
 
     def run(self) -> None:
         """Show everything until `q`. Raises `NotRunning` when there is no orch to begin with."""
@@ -69,13 +70,16 @@ class Dashboard:
             try:
                 while not self._left:
                     self._look()
-                    self._show()
+                    if self._stale:
+                        self._stale = False
+                        self._show()
                     self._wait(bell.fileno())
                     for event in bell.poll(0):
                         self._rung = True
                         self._news = self._news or not isinstance(event, OutputSeen)
                     for call in [*self._aside.collect(), *self._aside.expire(time.monotonic())]:
                         call()
+                        self._stale = True
             except EOFError:
                 pass  # the terminal is gone
             finally:
@@ -131,6 +135,7 @@ class Dashboard:
         if not ready and self._keys.waiting:
             keys = self._keys.rest()
         for key in keys:
+            self._stale = True
             if isinstance(key, Pasted):
                 self.view.type(key.text)
                 continue
@@ -204,6 +209,7 @@ class Dashboard:
     def _signalled(self, number: int, _frame: object) -> None:
         if number == signal.SIGWINCH:
             self.terminal.forget()
+            self._stale = True
         else:
             self._left = True
 

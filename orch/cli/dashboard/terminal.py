@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
+from rich.text import Span, Text
 
 from orch.cli.dashboard.draw import Frame
 
@@ -35,6 +35,7 @@ class Terminal:
         )  # fmt: skip
         self._before: list[Any] | None = None
         self._painted: dict[tuple[int, int], str] | None = None
+        self._known: dict[tuple[str, tuple[Span, ...]], str] = {}
 
     def size(self) -> tuple[int, int]:
         """Columns and rows; what the variables say is not asked, they know of no resize."""
@@ -87,11 +88,13 @@ class Terminal:
 
     def paint(self, frame: Frame) -> None:
         """Show a frame: each line that changed, at its own place, so that none moves another."""
-        seen = {
-            (block.row + n, block.column): self._ansi(line)
-            for block in frame.blocks
-            for n, line in enumerate(block.lines)
-        }
+        known, self._known = self._known, {}
+        seen = {}
+        for block in frame.blocks:
+            for n, line in enumerate(block.lines):
+                key = line.plain, (Span(0, 0, line.style), *line.spans)
+                shown = known.get(key) or self._ansi(line)
+                self._known[key] = seen[block.row + n, block.column] = shown
         old, out = self._painted, [""]
         if old is None or old.keys() != seen.keys():
             old, out = {}, ["\x1b[2J"]
