@@ -8,13 +8,14 @@ from typing import TypeVar
 
 import msgspec
 
+from orch.core.approval import answered
 from orch.core.prompt import Known
 from orch.errors import ConfigError, OrchError, Refused, Unknown
 from orch.messages import SessionChanged
 from orch.model import Attempt, ErrorClass, Phase, Verdict
 from orch.service import every
 from orch.session.launch import Result
-from orch.store import attempts, tasks
+from orch.store import approvals, attempts, tasks
 from services.engine import work
 from services.engine.endings import ours
 from services.engine.takeovers import Takeovers
@@ -86,6 +87,7 @@ class Attempts(Takeovers):
             parent=tasks.find(self.store, task.parent) if task.parent else None,
             memory=tuple(attempts.memory(self.store, task.key)),
             children=tuple((c.key, f"{c.title}: {c.summary or c.status}") for c in children),
+            answers=answered(approvals.of_task(self.store, task.key), attempt.n),
         )
         return work.Order(
             home=self.home, host=self.host, task=task, attempt=attempt,

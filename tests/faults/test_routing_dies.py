@@ -78,8 +78,11 @@ def test_killing_the_engine_at_random_while_many_are_routed_loses_and_doubles_no
     tasks = [world.add(f"t{n}", f"count {ran}", f"write f{n}.txt x") for n in range(12)]
     for round_number in range(1, 9):
         routers.wait_asked(round_number)
-        world.kill("engine")
-        world.until(world.all_ready, "the engine is there again")
+        before = world.kill("engine")
+        world.until(
+            lambda pid=before: world.pid("engine") not in (0, pid) and world.all_ready(),
+            "another engine is there",
+        )
     done = [world.wait_for(task=task, status="done") for task in tasks]
     assert all(len(one["attempts"]) == 1 for one in done)
     assert ran.stat().st_size == len(tasks)

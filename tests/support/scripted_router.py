@@ -28,10 +28,11 @@ def main() -> None:
     except BlockingIOError:
         with (folder / "overlaps").open("a") as file:
             file.write(f"{os.getpid()}\n")
-    with (folder / "asked").open("a") as file:
-        file.write(json.dumps(prompt) + "\n")
-    number = len((folder / "asked").read_text().splitlines())
     replies = (folder / "replies").read_text().splitlines()
+    with (folder / "asked").open("a+") as file:
+        file.write(json.dumps(prompt) + "\n")
+        file.seek(0)
+        number = len(file.read().splitlines())
     for verb, what in json.loads(replies[min(number, len(replies)) - 1]):
         act(verb, what)
 

@@ -120,7 +120,8 @@ PLACES = {
         {**MEMORY, "error": text, "approach": text, "learnings": [text]},)), None),
     "instructions": lambda text: (None, None, Around(instructions=(("CLAUDE.md", text),))),
     "tree": lambda text: (None, None, Around(tree=text)),
-    "skills": lambda text: (None, None, Around(skills=(Skill(name="s", text=text),))),
+    "skills": lambda text: (
+        None, None, Around(skills=(Skill(name="s", text=text, folder=f"/skills/{text}"),))),
 }  # fmt: skip
 
 
@@ -151,7 +152,8 @@ def test_hostile_text_changes_nothing_outside_of_its_own_marks(place):
 
 @pytest.mark.parametrize("name, values", [
     ("route", lambda text: {"task": task_values(task(title=text, body=text, labels=(text,))),
-        "agents": [{"name": "claude", "strengths": "all"}], "skills": [], "tools": []}),
+        "agents": [{"name": "claude", "strengths": "all"}], "tools": [],
+        "skills": [{"name": "s", "description": text}]}),
     ("review", lambda text: {"task": task_values(task(title=text, body=text)), "agent": "a",
         "author": "b", "branch": "x", "base": "main", "summary": text, "files": [text],
         "diff": text, "checks": text, "instructions": [{"name": "README.md", "text": text}],
