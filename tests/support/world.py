@@ -142,7 +142,7 @@ class World:
 
     def all_ready(self) -> bool:
         """Whether orchd answers and all of its services are ready."""
-        roster = daemon.roster(self.home)
+        roster = daemon.roster(self.home, 20.0)
         if roster is None:
             assert self.orchd is None or self.orchd.poll() is None, self.logs()
             return False
@@ -237,7 +237,7 @@ class World:
 
     def pid(self, name: str) -> int:
         """The pid of a running service, or of `orchd`."""
-        roster = daemon.roster(self.home)
+        roster = daemon.roster(self.home, 20.0)
         assert roster is not None, self.logs()
         if name == "orchd":
             return roster.pid
