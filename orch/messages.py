@@ -27,6 +27,7 @@ from orch.model import (
     Takeover,
     Task,
     Usage,
+    Value,
 )
 
 MAX_BYTES = 1 << 20
@@ -153,6 +154,38 @@ class AddTask(ToEngine[TaskAdded], frozen=True):
     key: str = ""
 
 
+class PlannedTask(Value, frozen=True, kw_only=True):
+    """A step of a plan; `after` are the places (from 0) of earlier steps that come before it."""
+
+    title: str
+    body: str = ""
+    labels: tuple[str, ...] = ()
+    agent: str = ""
+    complexity: str = ""
+    after: tuple[int, ...] = ()
+
+
+class PlanAdded(Message, frozen=True):
+    """The key of the task that the plan's steps are children of, and the steps' keys in order."""
+
+    parent: str
+    tasks: tuple[str, ...]
+
+
+class AddPlan(ToEngine[PlanAdded], frozen=True):
+    """Create the steps of a plan, all or none, as children of the task `parent`, or of a new task
+    with this title and body, which runs when they are done. The same `key` twice makes them once.
+    """
+
+    project: str
+    tasks: tuple[PlannedTask, ...]
+    title: str = ""
+    body: str = ""
+    parent: str = ""
+    author: str = ""
+    key: str = ""
+
+
 class Tasks(Message, frozen=True):
     """A page of tasks; `total` counts what matches; `asks` says of tasks whose agent waits for an
     answer what it asks."""
@@ -256,6 +289,14 @@ class RerouteTask(ToEngine[TaskRouted], frozen=True):
 
 class RunTask(ActOnTask, frozen=True):
     """Dispatch ahead of the queue; an empty `id` means whatever is next."""
+
+
+class RunNext(ToEngine[TaskAdded], frozen=True):
+    """Dispatch what is first in the queue, of one project or of all; answers which it is."""
+
+    project: str = ""
+    by: str = ""
+    key: str = ""
 
 
 class RetryTask(ActOnTask, frozen=True):

@@ -71,22 +71,23 @@ def test_each_agent_is_booted_once_and_says_what_works(checked, world: World):
     assert not world.home.db.exists(), "it needs no orch, and sets no cooldown"
 
 
-def test_a_broken_agent_rests_until_a_check_passes(world: World):
+def test_a_broken_agent_is_out_of_use_until_a_check_passes(world: World):
     configure(world)
     broken = world.root / "loggedout.json"
     text = world.home.config.read_text().replace("agents: [good]", "agents: [loggedout]")
     world.home.config.write_text(text)
     world.up()
     task = world.add("Greet")
-    world.until(lambda: world.task(task)["attempts"] != [], "an attempt")
+    world.wait_for(task=task, status="needs_review")
+    later = world.add("Greet again")
     world.until(
-        lambda: "until `orch agents --check` passes" in world.task(task)["waiting_for"],
-        "that the agent rests",
+        lambda: "until `orch agents --check`" in world.task(later)["waiting_for"],
+        "that the next task waits for the agent",
     )
     (rest,) = world.orch("agents", "cooldowns", "--json").json
-    assert (rest["agent"], rest["model"], rest["until"][:4]) == ("loggedout", "", "2100")
+    assert (rest["agent"], rest["model"], rest["until"]) == ("loggedout", "", None)
     assert "Invalid API key" in rest["reason"]
-    assert "rests until `orch agents --check` passes" in world.orch("agents").out
+    assert "out of use until `orch agents --check` passes" in world.orch("agents").out
 
     still = world.orch("agents", "--check", "--agent", "loggedout", ok=False)
     assert "loggedout: auth" in still.err
@@ -97,6 +98,8 @@ def test_a_broken_agent_rests_until_a_check_passes(world: World):
     mended = world.orch("agents", "--check", "--agent", "loggedout")
     assert "it may work again" in mended.err
 
+    world.wait_for(task=later, status="done")
+    world.orch("task", "retry", task)
     done = world.wait_for(task=task, status="done")
     assert [one["error_class"] for one in done["attempts"]] == ["auth", None]
     assert done["attempt_count"] == 1

@@ -251,7 +251,7 @@ class World:
 
     def pid(self, name: str) -> int:
         """The pid of a running service, or of `orchd`."""
-        roster = daemon.roster(self.home)
+        roster = daemon.roster(self.home, 20.0)
         assert roster is not None, self.logs()
         if name == "orchd":
             return roster.pid
