@@ -18,12 +18,16 @@ from orch.model import (
     JobRun,
     Period,
     Question,
+    Review,
     Served,
     Session,
     Settled,
+    Skill,
+    SkillRepo,
     Takeover,
     Task,
     Usage,
+    Value,
 )
 
 MAX_BYTES = 1 << 20
@@ -150,6 +154,38 @@ class AddTask(ToEngine[TaskAdded], frozen=True):
     key: str = ""
 
 
+class PlannedTask(Value, frozen=True, kw_only=True):
+    """A step of a plan; `after` are the places (from 0) of earlier steps that come before it."""
+
+    title: str
+    body: str = ""
+    labels: tuple[str, ...] = ()
+    agent: str = ""
+    complexity: str = ""
+    after: tuple[int, ...] = ()
+
+
+class PlanAdded(Message, frozen=True):
+    """The key of the task that the plan's steps are children of, and the steps' keys in order."""
+
+    parent: str
+    tasks: tuple[str, ...]
+
+
+class AddPlan(ToEngine[PlanAdded], frozen=True):
+    """Create the steps of a plan, all or none, as children of the task `parent`, or of a new task
+    with this title and body, which runs when they are done. The same `key` twice makes them once.
+    """
+
+    project: str
+    tasks: tuple[PlannedTask, ...]
+    title: str = ""
+    body: str = ""
+    parent: str = ""
+    author: str = ""
+    key: str = ""
+
+
 class Tasks(Message, frozen=True):
     """A page of tasks; `total` counts what matches; `asks` says of tasks whose agent waits for an
     answer what it asks."""
@@ -175,12 +211,16 @@ class ListTasks(ToEngine[Tasks], frozen=True):
 
 class TaskDetail(Message, frozen=True):
     """A task, its attempts oldest first, and why it is not running or not going on ('' when it is,
-    or is done). `approvals` are its latest questions, oldest first; `taken` who works in it."""
+    or is done). `approvals` are its latest questions, `reviews` its latest reviews, oldest first;
+    `taken` who works in it; `merged` the commit that it became, `merged_onto` the one before."""
 
     task: Task
     attempts: tuple[Attempt, ...]
     waiting_for: str
     children: tuple[str, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    merged: str = ""
+    merged_onto: str = ""
     approvals: tuple[Approval, ...] = ()
     taken: Takeover | None = None
 
@@ -214,14 +254,49 @@ class ActOnTask(ToEngine[Done], frozen=True):
     key: str = ""
 
 
-class RouteTask(ActOnTask, frozen=True):
-    """Choose the agent now; `agent` forces one."""
+class TaskRouted(Message, frozen=True):
+    """The choice for a task; `warnings` are what is odd about it."""
 
+    id: str
+    agent: str
+    model: str = ""
+    complexity: str = ""
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+    status: str = "routed"
+
+
+class RouteTask(ToEngine[TaskRouted], frozen=True):
+    """Choose the agent now, by the router where it is asked; `agent` forces one."""
+
+    id: str
+    project: str = ""
+    by: str = ""
     agent: str = ""
+    key: str = ""
+
+
+class RerouteTask(ToEngine[TaskRouted], frozen=True):
+    """Move a task to another agent: to `agent`, or away from the one it has. A running attempt is
+    stopped, and what it did stays."""
+
+    id: str
+    project: str = ""
+    by: str = ""
+    agent: str = ""
+    key: str = ""
 
 
 class RunTask(ActOnTask, frozen=True):
     """Dispatch ahead of the queue; an empty `id` means whatever is next."""
+
+
+class RunNext(ToEngine[TaskAdded], frozen=True):
+    """Dispatch what is first in the queue, of one project or of all; answers which it is."""
+
+    project: str = ""
+    by: str = ""
+    key: str = ""
 
 
 class RetryTask(ActOnTask, frozen=True):
@@ -230,6 +305,10 @@ class RetryTask(ActOnTask, frozen=True):
 
 class UnblockTask(ActOnTask, frozen=True):
     """Make a blocked or reviewed task new again; `all` as id: every blocked one."""
+
+
+class ReviewTask(ActOnTask, frozen=True):
+    """Have a task's work reviewed, now or once it is finished; approved work is merged."""
 
 
 class BlockTask(ActOnTask, frozen=True):
@@ -344,7 +423,8 @@ class SetMeta(ToEngine[Done], frozen=True):
 
 
 class Overview(Message, frozen=True):
-    """What the engine adds to `orch status`."""
+    """What the engine adds to `orch status`. `broken`: agents that are out of use until a check of
+    them passes, and why."""
 
     slots_used: int
     slots_max: int
@@ -352,9 +432,10 @@ class Overview(Message, frozen=True):
     sessions: tuple[Session, ...]
     problems: tuple[str, ...]
     cooldowns: dict[str, float] = {}
-    agents: dict[str, dict[str, float]] = {}
+    broken: dict[str, str] = {}
     resting: tuple[tuple[str, str, float, str], ...] = ()
-    """Each that rests: agent, model ('' for the whole agent), until when, and why."""
+    """Every cooldown: agent, model ('' for all of them), until when, and why."""
+    agents: dict[str, dict[str, float]] = {}
     notices: tuple[Event, ...] = ()
 
 
@@ -397,12 +478,38 @@ class GetMetrics(ToEngine[Metrics], frozen=True):
 
 
 class ClearCooldowns(ToEngine[Done], frozen=True):
-    """Let an agent be used again at once; empty: every agent. `own`: only its own rest, not that
-    of its models (it was seen to work)."""
+    """Let an agent be used again at once; empty: every agent."""
 
     agent: str = ""
-    own: bool = False
     key: str = ""
+
+
+class ReportAgent(ToEngine[Done], frozen=True):
+    """What a check of an agent found: with no `problem` it works and may be used again, with one
+    it is out of use until a check passes."""
+
+    agent: str
+    problem: str = ""
+    key: str = ""
+
+
+class SkillsListed(Message, frozen=True):
+    """The catalogue of skills (without their texts), and the repositories that it comes from."""
+
+    skills: tuple[Skill, ...]
+    repos: tuple[SkillRepo, ...]
+
+
+class ListSkills(ToEngine[SkillsListed], frozen=True):
+    """The skills that a project's tasks may be given; '' for the global ones."""
+
+    project: str = ""
+
+
+class SyncSkills(ToEngine[SkillsListed], frozen=True):
+    """Bring the repositories of skills up to date; answered when that is done."""
+
+    project: str = ""
 
 
 class Garbage(Message, frozen=True):
@@ -430,13 +537,14 @@ class Effects(Message, frozen=True):
 
 
 class TakeEffects(ToEngine[Effects], frozen=True):
-    """Lease what waits for `target`; unreported after `lease_seconds` it may be taken again. With
-    `fresh` the asker has only just started: what its predecessor had on lease is free at once."""
+    """Lease what waits for `target`; unreported after `lease_seconds` it may be taken again. A
+    target with one taker says which effects it is `holding`: any other that is on lease was its
+    predecessor's, or in a reply that was lost, and is free at once."""
 
     target: str
     lease_seconds: float = 30.0
     limit: int = 20
-    fresh: bool = False
+    holding: tuple[int, ...] | None = None
 
 
 class EffectDone(ToEngine[Done], frozen=True):

@@ -84,6 +84,8 @@ class Answer(Value, frozen=True, kw_only=True):
     reason: str = ""
     learnings: tuple[str, ...] = ()
     delegations: tuple[dict[str, Any], ...] = ()
+    review: dict[str, Any] = {}
+    """A reviewer's decision as it was given (`core.review.read`); {} without one."""
 
 
 class Verdict(Value, frozen=True, kw_only=True):
@@ -96,6 +98,8 @@ class Verdict(Value, frozen=True, kw_only=True):
     answer: Answer | None = None
     usage: Usage = Usage()
     native_session: str = ""
+    text: str = ""
+    """The agent's last words, whether an answer can be read in them or not."""
 
 
 class Project(Value, frozen=True, kw_only=True):
@@ -106,7 +110,9 @@ class Project(Value, frozen=True, kw_only=True):
 
 
 class Attempt(Value, frozen=True, kw_only=True):
-    """One try of a task. Times are seconds since the epoch (UTC)."""
+    """One try of a task. Times are seconds since the epoch (UTC). `kind` is work or review (of the
+    commit `head`); `continues` is the attempt whose conversation (`native_session`) it goes on
+    with."""
 
     id: int
     task: str
@@ -128,9 +134,64 @@ class Attempt(Value, frozen=True, kw_only=True):
     launched_at: float | None = None
     ended_at: float | None = None
     counted: bool = True
+    kind: str = "work"
+    continues: int | None = None
+    native_session: str = ""
+    head: str = ""
     usage: Usage = Usage()
     used_model: str = ""
     """The model that answered, as the agent named it; `model` is the one asked for."""
+
+
+class Review(Value, frozen=True, kw_only=True):
+    """What a reviewer (an agent, or a person) said of the commit `head` of a task's branch.
+
+    `decision` is approve, request_changes or reject; each of `issues` has file, line, severity and
+    description. `attempt` is the id of the reviewing attempt, None for a person.
+    """
+
+    task: str
+    head: str
+    reviewer: str
+    decision: str
+    notes: str = ""
+    test_results: str = ""
+    issues: tuple[dict[str, Any], ...] = ()
+    attempt: int | None = None
+    at: float = 0.0
+
+
+class Profile(Value, frozen=True, kw_only=True):
+    """Who should work on a task, as the router wrote it: a role in a sentence, names of skills and
+    of programs, and limits that the task itself sets."""
+
+    role: str = ""
+    skills: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+
+
+class Skill(Value, frozen=True, kw_only=True):
+    """A skill of the catalogue: `text` is its SKILL.md without the front matter, `folder` where it
+    lies, `repo` and `commit` where it comes from ('' for the home's own)."""
+
+    name: str
+    description: str = ""
+    text: str = ""
+    folder: str = ""
+    repo: str = ""
+    commit: str = ""
+
+
+class SkillRepo(Value, frozen=True, kw_only=True):
+    """A configured repository of skills: what is held of it, and what is wrong with it."""
+
+    repo: str
+    ref: str = ""
+    path: str = ""
+    commit: str = ""
+    skills: int = 0
+    problem: str = ""
 
 
 class Task(Value, frozen=True, kw_only=True):
@@ -149,6 +210,9 @@ class Task(Value, frozen=True, kw_only=True):
     model: str = ""
     complexity: str = ""
     route_reason: str = ""
+    route_warnings: tuple[str, ...] = ()
+    route_failures: int = 0
+    profile: Profile = Profile()
     parent: str = ""
     after: tuple[str, ...] = ()
     attempts: int = 0

@@ -67,6 +67,11 @@ class Home:
         """What a service wrote to stdout and stderr."""
         return self.logs / f"{service}.out"
 
+    def prompt_places(self, project: Path | None = None) -> tuple[Path, ...]:
+        """Where a prompt's template is looked for: the project's own, the home's, the shipped."""
+        own = (project / ".orch" / "prompts",) if project is not None else ()
+        return (*own, self.prompts, data("prompts"))
+
     def _run_folder(self) -> Path:
         usual = self.root / "run"
         if len(os.fsencode(usual)) + LONGEST_SOCKET <= SOCKET_BYTES:

@@ -10,6 +10,9 @@ from orch.model import Answer
 
 STATUSES = {"done", "in_progress", "blocked", "needs_review"}
 
+DECISIONS = {"approve", "request_changes", "reject"}
+"""What a reviewer's answer says instead of a status (`core.review.read`)."""
+
 ENVELOPES = ("structured_output", "result", "answer", "response", "output")
 """Keys under which a program may wrap the answer, as an object or as text."""
 
@@ -51,9 +54,15 @@ def find(text: str) -> Answer | None:
         if answer is not None:
             return answer
     blocks = FENCE.findall(text)
-    if blocks and '"status"' in blocks[-1][1] and '"summary"' in blocks[-1][1]:
-        raise Unreadable(_why(blocks[-1][1].strip()))
+    last = blocks[-1][1] if blocks else ""
+    if ('"status"' in last and '"summary"' in last) or '"decision"' in last:
+        raise Unreadable(_why(last.strip()))
     return None
+
+
+def objects(text: str) -> list[Any]:
+    """The outermost JSON objects in what an agent said, in order; prose and fences around them."""
+    return _objects(text[-MOST_CHARS:])
 
 
 def _objects(text: str) -> list[Any]:
@@ -83,6 +92,10 @@ def _answer(value: Any, depth: int = 0) -> Answer | None:
         word = re.sub(r"[\s-]+", "_", status.strip().lower())
         if word in STATUSES:
             return _filled(word, value)
+    if isinstance(value.get("decision"), str):
+        word = re.sub(r"[\s-]+", "_", value["decision"].strip().lower())
+        if word in DECISIONS:
+            return _filled("done", value)
     for key in ENVELOPES:
         inner = value.get(key)
         if isinstance(inner, str) and "{" in inner:
@@ -107,6 +120,7 @@ def _filled(status: str, value: dict[str, Any]) -> Answer:
         reason=_text(value.get("reason")),
         learnings=_texts(value.get("learnings")),
         delegations=tuple(_plain(entry) for entry in entries if isinstance(entry, dict)),
+        review=_plain(value) if isinstance(value.get("decision"), str) else {},
     )
 
 

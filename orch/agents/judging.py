@@ -103,7 +103,7 @@ def judge(said: Said, ended: End) -> Verdict:
     failure = _failed(said, ended, answer) or (unreadable and (said.cut or unreadable))
     usage, session = said.usage, said.native_session
     if failure is None:
-        return Verdict(ok=True, answer=answer, usage=usage, native_session=session)
+        return Verdict(ok=True, answer=answer, usage=usage, native_session=session, text=said.text)
     retry_at = failure.retry_at
     if retry_at is None and failure.error in LIMITS:
         retry_at = reset_times.said(failure.message, ended.now, ended.zone)
@@ -115,6 +115,7 @@ def judge(said: Said, ended: End) -> Verdict:
         answer=answer,
         usage=usage,
         native_session=session,
+        text=said.text,
     )
 
 

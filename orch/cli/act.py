@@ -1,4 +1,4 @@
-"""`orch task run, retry, route, unblock, block, close, kill`: act on one task."""
+"""`orch task run, retry, route, reroute, unblock, block, close, kill`: act on one task."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from orch.messages import (
     CloseTask,
     GetTask,
     KillTask,
+    RerouteTask,
     RetryTask,
     RouteTask,
+    RunNext,
     RunTask,
+    TaskRouted,
     UnblockTask,
 )
+
+ROUTE_SECONDS = 300.0
+"""How long a router may be waited for: several questions, each with its own limit."""
 
 STOP_SECONDS = 30.0
 """How long a running attempt may take to stop: its programs are asked first."""
@@ -39,12 +45,36 @@ def run(app: App, id_: str, watch: bool) -> int:
     """
     if watch and not id_:
         raise click.UsageError("--watch needs an ID")
-    _act(app, RunTask(id_, app.project, by=person()), "runs as soon as a slot is free")
+    act(app, RunTask(id_, app.project, by=person()), "runs as soon as a slot is free")
     if not watch:
         return 0
     from orch.cli.live import follow_task  # noqa: PLC0415 - only --watch needs it
 
     return follow_task(app, id_, from_start=True)
+
+
+@click.command("next")
+@click.option(
+    "--watch", is_flag=True, help="Stream it to its end; the exit code tells how it went."
+)
+@click.pass_obj
+def next_(app: App, watch: bool) -> int:
+    """Run what is next in the queue now, and tell which task it is; exit 4 when there is none.
+
+    \b
+    Example:
+      orch task next --watch
+    """
+    found = app.ask(RunNext(app.project, by=person()))
+    title = app.ask(GetTask(found.id)).task.title
+    text = f"{found.id} runs as soon as a slot is free: {show.clean(title)}"
+    show.result(app.json, added_document(found.id, found.status), text)
+    if not watch:
+        return 0
+    show.flush()
+    from orch.cli.live import follow_task  # noqa: PLC0415 - only --watch needs it
+
+    return follow_task(app, found.id, from_start=True)
 
 
 @click.command()
@@ -57,7 +87,7 @@ def retry(app: App, id_: str) -> None:
     Example:
       orch task retry int-5
     """
-    _act(app, RetryTask(id_, app.project, by=person()), "starts over")
+    act(app, RetryTask(id_, app.project, by=person()), "starts over")
 
 
 @click.command()
@@ -65,13 +95,27 @@ def retry(app: App, id_: str) -> None:
 @click.option("--agent", default="", shell_complete=complete.agents, help="This one.")
 @click.pass_obj
 def route(app: App, id_: str, agent: str) -> None:
-    """Choose the agent of a task now.
+    """Choose the agent of a task now, and say why that one.
 
     \b
     Example:
       orch task route int-5 --agent shell
     """
-    _act(app, RouteTask(id_, app.project, by=person(), agent=agent), "is routed")
+    _routed(app, app.ask(RouteTask(id_, app.project, by=person(), agent=agent), ROUTE_SECONDS))
+
+
+@click.command()
+@task_id
+@click.argument("agent", default="", shell_complete=complete.agents)
+@click.pass_obj
+def reroute(app: App, id_: str, agent: str) -> None:
+    """Move a task to another agent; a running attempt is stopped, its work stays.
+
+    \b
+    Example:
+      orch task reroute int-5 codex
+    """
+    _routed(app, app.ask(RerouteTask(id_, app.project, by=person(), agent=agent), ROUTE_SECONDS))
 
 
 @click.command()
@@ -84,7 +128,7 @@ def unblock(app: App, id_: str) -> None:
     Example:
       orch task unblock all
     """
-    _act(app, UnblockTask(id_, app.project, by=person()), "may run again")
+    act(app, UnblockTask(id_, app.project, by=person()), "may run again")
 
 
 @click.command()
@@ -98,7 +142,7 @@ def block(app: App, id_: str, reason: str) -> None:
     Example:
       orch task block int-5 "waits for the new API"
     """
-    _act(app, BlockTask(id_, app.project, by=person(), reason=reason), "is held back")
+    act(app, BlockTask(id_, app.project, by=person(), reason=reason), "is held back")
 
 
 @click.command()
@@ -111,7 +155,7 @@ def close(app: App, id_: str) -> None:
     Example:
       orch task close int-5
     """
-    _act(app, CloseTask(id_, app.project, by=person()), "is closed", STOP_SECONDS)
+    act(app, CloseTask(id_, app.project, by=person()), "is closed", STOP_SECONDS)
 
 
 @click.command()
@@ -124,10 +168,27 @@ def kill(app: App, id_: str) -> None:
     Example:
       orch task kill int-5
     """
-    _act(app, KillTask(id_, app.project, by=person()), "is stopped", STOP_SECONDS)
+    act(app, KillTask(id_, app.project, by=person()), "is stopped", STOP_SECONDS)
 
 
-def _act(app: App, request: ActOnTask, said: str, timeout: float = 5.0) -> None:
+def _routed(app: App, found: TaskRouted) -> None:
+    """Tell how a task is routed, and what is odd about it."""
+    document = {
+        "id": found.id,
+        "status": found.status,
+        "agent": found.agent,
+        "model": found.model,
+        "complexity": found.complexity,
+        "reason": found.reason,
+        "warnings": list(found.warnings),
+    }
+    how = ", ".join(filter(None, (found.model, found.complexity)))
+    lines = [f"{found.id}: {found.agent}{f' ({how})' if how else ''}: {show.clean(found.reason)}"]
+    lines += [f"note: {show.clean(one)}" for one in found.warnings]
+    show.result(app.json, document, "\n".join(lines))
+
+
+def act(app: App, request: ActOnTask, said: str, timeout: float = 5.0) -> None:
     """Ask for it, then tell how the task stands."""
     app.ask(request, timeout)
     if request.id in ("", "all"):

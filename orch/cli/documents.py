@@ -6,7 +6,7 @@ from typing import Any
 
 from orch.cli.show import rfc3339
 from orch.messages import TaskDetail
-from orch.model import Approval, Attempt, Event, Session, Takeover, Task, Usage
+from orch.model import Approval, Attempt, Event, Review, Session, Takeover, Task, Usage
 
 
 def task(found: Task) -> dict[str, Any]:
@@ -42,12 +42,34 @@ def detail(found: TaskDetail) -> dict[str, Any]:
         **task(found.task),
         "body": found.task.body,
         "route_reason": found.task.route_reason,
+        "route_warnings": found.task.route_warnings,
         "wanted_agent": found.task.wanted_agent,
+        "profile": {
+            "role": found.task.profile.role,
+            "skills": found.task.profile.skills,
+            "tools": found.task.profile.tools,
+            "constraints": found.task.profile.constraints,
+        },
         "waiting_for": found.waiting_for,
         "children": found.children,
+        "reviews": [review(one) for one in found.reviews],
+        "merged": found.merged,
         "attempts": [attempt(one) for one in found.attempts],
         "approvals": [approval(one) for one in found.approvals],
         "taken": taken(found.taken),
+    }
+
+
+def review(found: Review) -> dict[str, Any]:
+    """What a reviewer said."""
+    return {
+        "head": found.head,
+        "reviewer": found.reviewer,
+        "decision": found.decision,
+        "notes": found.notes,
+        "test_results": found.test_results,
+        "issues": list(found.issues),
+        "time": rfc3339(found.at),
     }
 
 
@@ -82,6 +104,7 @@ def attempt(found: Attempt) -> dict[str, Any]:
     """One attempt of a task."""
     return {
         "n": found.n,
+        "kind": found.kind,
         "phase": found.phase,
         "outcome": found.outcome,
         "agent": found.agent,

@@ -18,7 +18,7 @@ from orch.errors import NotFound, Refused, Unavailable
 from orch.messages import GetScreen, GetTask, ListSessions, ReadOutput, SendInput, TaskDetail
 from orch.model import Attempt, Phase, Status
 
-RESTING = (Status.DONE, Status.BLOCKED, Status.NEEDS_REVIEW, Status.IN_REVIEW)
+RESTING = (Status.DONE, Status.BLOCKED, Status.NEEDS_REVIEW)
 """Statuses in which nothing runs and nothing is about to."""
 
 WELL = ("done", "in_review", "closed")
@@ -85,7 +85,7 @@ def follow_task(
     while True:
         found = _wait_for_session(app, id_, attempt, seen)
         if found is None:
-            return 1
+            return 0 if app.ask(GetTask(id_, app.project)).task.status in WELL else 1
         try:
             _follow(app, found, from_start=from_start or seen > 0)
         finally:
@@ -93,9 +93,17 @@ def follow_task(
         ended = _wait_for_outcome(app, id_, found.n)
         if not app.json:
             show.note(_outcome(ended))
-        if once or ended.outcome in WELL:
+        if once or (ended.outcome in WELL and _rests(app.ask(GetTask(id_, app.project)))):
             return 0 if ended.outcome in WELL else 1
         seen = found.n
+
+
+def _rests(detail: TaskDetail) -> bool:
+    """Whether nothing more happens to a task by itself; in review it may wait for people."""
+    task = detail.task
+    in_review = task.status is Status.IN_REVIEW
+    people = bool(task.pull_request) or detail.waiting_for.startswith("a person")
+    return task.status in RESTING or (in_review and people)
 
 
 def _wait_for_session(app: App, id_: str, wanted: int, seen: int) -> Attempt | None:
@@ -108,7 +116,7 @@ def _wait_for_session(app: App, id_: str, wanted: int, seen: int) -> Attempt | N
             return found
         if found and found.n > seen and found.phase is Phase.ENDED:
             raise Refused(f"attempt {found.n} of {id_} never had a session: {found.error}")
-        if detail.task.status in RESTING:
+        if _rests(detail):
             if seen:
                 return None
             raise _no_session(detail)

@@ -34,11 +34,14 @@ def diff(app: App, id_: str) -> None:
     from orch.tools import git  # noqa: PLC0415 - only here
 
     colour = not app.json and show.colourful(sys.stdout)
-    text = git.diff(_repository(app, detail, found), found.base, found.branch, colour=colour)
-    document = {"id": detail.task.key, "base": found.base, "branch": found.branch, "diff": text}
+    base, name = found.base, found.branch
+    if detail.merged and not detail.task.branch:
+        base, name = detail.merged_onto, detail.merged
+    text = git.diff(_repository(app, detail, found), base, name, colour=colour)
+    document = {"id": detail.task.key, "base": base, "branch": name, "diff": text}
     show.result(app.json, document, text.rstrip("\n"))
     if not text and not app.json:
-        show.note(f"{found.branch} changed nothing")
+        show.note(f"{name} changed nothing")
 
 
 def _repository(app: App, detail: TaskDetail, attempt: Attempt) -> Path:

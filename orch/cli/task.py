@@ -7,7 +7,7 @@ import time
 
 import click
 
-from orch.cli import complete, documents, happened, show
+from orch.cli import complete, documents, happened, reviewed, show
 from orch.cli.app import App
 from orch.cli.listing import STATUSES
 from orch.cli.person import person
@@ -128,6 +128,9 @@ def get(app: App, id_: str) -> None:
             ["ATTEMPT", "PHASE", "OUTCOME", "AGENT", "STARTED", "TOOK", "EXIT", "ERROR"],
             [_attempt_row(attempt) for attempt in found.attempts],
         )
+    if found.reviews:
+        show.line()
+        reviewed.tell(found.reviews[-1])
 
 
 def _facts(found: TaskDetail) -> list[tuple[str, str]]:
@@ -143,6 +146,9 @@ def _facts(found: TaskDetail) -> list[tuple[str, str]]:
         ("blocked", task.blocked_reason),
         ("agent", agent),
         ("routed by", task.route_reason),
+        ("odd", "; ".join(task.route_warnings)),
+        ("role", task.profile.role),
+        ("skills", ", ".join(task.profile.skills)),
         ("labels", ", ".join(task.labels)),
         ("parent", task.parent),
         ("after", ", ".join(task.after)),
@@ -150,6 +156,7 @@ def _facts(found: TaskDetail) -> list[tuple[str, str]]:
         ("branch", task.branch),
         ("worktree", task.worktree),
         ("pull request", task.pull_request),
+        ("merged", found.merged),
         ("summary", task.summary),
         ("last error", task.last_error),
         ("from", " ".join(filter(None, (task.source, task.author)))),
@@ -161,7 +168,7 @@ def _facts(found: TaskDetail) -> list[tuple[str, str]]:
 def _attempt_row(attempt: Attempt) -> list[str]:
     until = attempt.ended_at or time.time()
     return [
-        str(attempt.n),
+        f"{attempt.n} {attempt.kind}" if attempt.kind != "work" else str(attempt.n),
         str(attempt.phase),
         attempt.outcome or "-",
         " ".join(filter(None, (attempt.agent, attempt.model))),
@@ -218,10 +225,18 @@ def history(app: App, id_: str) -> None:
     if app.json:
         show.json([documents.event(event) for event in events])
         return
-    show.table(
-        ["TIME", "EVENT", "WHAT"],
-        [(show.moment(event.at), event.name, told(event)) for event in events],
-    )
+    if not show.is_terminal(sys.stdout):
+        rows = [(show.moment(event.at), event.name, told(event)) for event in events]
+        show.table(["TIME", "EVENT", "WHAT"], rows)
+        return
+    day, longest = "", max((len(event.name) for event in events), default=0)
+    for event in events:
+        date, _, clock = show.moment(event.at).partition(" ")
+        if date != day:
+            day = date
+            show.line(show.paint(day, "bold"))
+        name = show.clean(event.name).ljust(longest)
+        show.hanging(f"{show.paint(clock, 'dim')} {name}", [(told(event), "")])
 
 
 def all_events(app: App, key: str) -> list[Event]:

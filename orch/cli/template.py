@@ -20,11 +20,12 @@ from orch.errors import Malformed, NotFound, OrchError
 def template(app: App, path: str, values: tuple[str, ...]) -> None:
     """Fill the template at PATH (- for stdin) and print it.
 
-    Templates are sandboxed, and a variable without a value is an error, not a blank.
+    Templates are sandboxed, and a variable without a value is an error, not a blank. The filters
+    of orch's own prompts work: {{ text | theirs("whose") }} marks other people's text.
 
     \b
     Example:
-      orch template prompts/message.md title="Fix the door" body=""
+      orch template ~/.orch/prompts/reask.md why=unreadable problem="it was no JSON"
     """
     given = key_values(values)
     text = fill(_read(path), given, "<stdin>" if path == "-" else path)
@@ -36,9 +37,14 @@ def fill(text: str, values: dict[str, str], name: str) -> str:
     import jinja2  # noqa: PLC0415 - slow to import, and only needed here
     from jinja2.sandbox import SandboxedEnvironment  # noqa: PLC0415
 
+    from orch.tools.prompts import filters, fresh_mark  # noqa: PLC0415
+
     setting = SandboxedEnvironment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
+    mark = fresh_mark()
+    setting.filters |= filters(mark)
+    values = {"mark": mark, "message_begins": "", **values}
     try:
         return setting.from_string(text).render(values)
     except jinja2.UndefinedError as error:

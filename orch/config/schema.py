@@ -34,7 +34,7 @@ class Secret:
 
 
 TIERS = ("simple", "medium", "complex")
-"""How hard a task is; what `timeout_by_complexity` and `model_map` are keyed by."""
+"""How hard a task is; what `timeout_by_complexity` and, with `review`, `model_map` are keyed by."""
 
 Seconds = Annotated[int, Meta(ge=0, le=30 * 86400)]
 Interval = Annotated[float, Meta(ge=0.1, le=86400)]
@@ -76,6 +76,28 @@ JobId = Annotated[
 ]
 
 
+SkillPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!/)(?!.*(^|/)\.\.?(/|\Z))[^\x00-\x1f\x7f\\]{0,300}\Z",
+        extra={"form": "a folder inside the repository, as skills/review"},
+    ),
+]
+GitUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https://|ssh://|git://|file:///|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:|/|"
+        r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+\Z)[^\s\x00-\x1f\x7f]{0,500}\Z",
+        extra={"form": "owner/repo, or the address of a git repository"},
+    ),
+]
+GitRef = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!-)(?!.*\.\.)[A-Za-z0-9._/+@-]{0,200}\Z",
+        extra={"form": "a branch, a tag or a commit"},
+    ),
+]
 ModelPattern = Annotated[str, Meta(min_length=1, max_length=200)]
 Usd = Annotated[float, Meta(ge=0, le=1_000_000)]
 ShellCommand = Annotated[tuple[str, ...], Meta(extra={"split": "shell"})]
@@ -97,23 +119,61 @@ class Permissions(Section, frozen=True, kw_only=True):
 
 
 class Workflow(Section, frozen=True, kw_only=True):
-    """`workflow`: how long and how often a task is tried, and what it needs."""
+    """`workflow`: how long and how often a task is tried, what it needs, and how its work is
+    reviewed and merged. An internal task is reviewed when it asks for it (label `review`), or with
+    `review_internal_tasks`, which is ours."""
 
     max_attempts: Annotated[int, Meta(ge=1, le=1000)] = 10
     timeout_seconds: Seconds = 1800
     timeout_by_complexity: dict[Tier, Seconds] = {}
     required_tools: tuple[str, ...] = ()
+    auto_merge: bool = True
+    merge_method: Literal["squash", "merge", "rebase"] = "squash"
+    enable_review_agent: bool = True
+    review_agent: str = ""
+    review_internal_tasks: bool = False
+    max_review_cycles: Annotated[int, Meta(ge=0, le=100)] = 2
+    auto_create_followup_on_changes: bool = True
+    auto_close_task_on_approval: bool = False
+    required_skills: tuple[str, ...] = ()
     permissions: Permissions = Permissions()
 
 
 class Router(Section, frozen=True, kw_only=True):
-    """`router`: who gets a task that names no agent. Empty `agents`: all known."""
+    """`router`: who gets a task that names no agent. Empty `agents`: all known. With `mode: llm`
+    the agent `agent` is asked; `model` is claude's, another router uses its own default with it.
+    `allowed_tools` are programs that a task's profile may name, `default_skills` are given to
+    every task where they are in the catalogue."""
 
-    mode: Literal["round_robin", "weighted", "label_only"] = "round_robin"
+    mode: Literal["llm", "round_robin", "weighted", "label_only"] = "llm"
+    agent: AgentName = "claude"
+    model: str = "haiku"
+    timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     agents: tuple[AgentName, ...] = ()
     disabled_agents: tuple[AgentName, ...] = ()
     fallback_executor: str = ""
     max_route_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
+    allowed_tools: Words = (
+        *("yq", "jq", "bash", "just", "git", "rg", "sed", "awk", "python3", "node", "npm", "bun"),
+    )
+    default_skills: tuple[str, ...] = ("gh", "git-worktree")
+
+
+class ModelMap(Section, frozen=True, kw_only=True):
+    """`model_map`: the model of each agent by how hard a task is, and for reviews. `free`: models
+    that cost nothing, as opencode names them or as `agent:model`, tried when all others failed."""
+
+    simple: dict[AgentName, str] = {}
+    medium: dict[AgentName, str] = {}
+    complex: dict[AgentName, str] = {}
+    review: dict[AgentName, str] = {}
+    free: tuple[str, ...] = ()
+
+    def of(self, tier: str, agent: str) -> str:
+        """The model of an agent for a tier (`simple`, `medium`, `complex`, `review`); '' when
+        none is mapped."""
+        known: dict[str, str] = getattr(self, tier) if tier in (*TIERS, "review") else {}
+        return known.get(agent, "")
 
 
 class AgentLimits(Section, frozen=True, kw_only=True):
@@ -127,12 +187,14 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     """`agents.{name}`: how one agent is run. `command` is an argv with `{prompt_file}`,
     `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced. `mode` (codex, opencode): its
     server, its one-shot mode, or `auto`: that where the server does not come up. `reads` (command):
-    the CLI whose output it prints, so that its answer, its failures and its tokens are known."""
+    the CLI whose output it prints, so that its answer, its failures and its tokens are known.
+    `strengths` is what the router is told of it."""
 
     command: Words = ()
     protocol: Literal["claude", "codex", "command", "opencode", "shell", "terminal"] = "command"
     env: dict[VariableName, Hidden] = {}
     models: tuple[str, ...] = ()
+    strengths: str = ""
     limits: AgentLimits = AgentLimits()
     mode: Literal["auto", "server", "oneshot"] = "auto"
     reads: Literal["", "gemini", "qwen"] = ""
@@ -146,8 +208,8 @@ class AgentConfig(Section, frozen=True, kw_only=True):
         env = dict.fromkeys(self.env, Secret(""))
         return (
             f"AgentConfig(command={self.command!r}, protocol={self.protocol!r}, env={env!r}, "
-            f"models={self.models!r}, limits={self.limits!r}, mode={self.mode!r}, "
-            f"reads={self.reads!r})"
+            f"models={self.models!r}, strengths={self.strengths!r}, limits={self.limits!r}, "
+            f"mode={self.mode!r}, reads={self.reads!r})"
         )
 
 
@@ -193,6 +255,7 @@ class Hooks(Section, frozen=True, kw_only=True):
     on_job_fired: ShellCommand = ()
     on_service_started: ShellCommand = ()
     on_service_stopped: ShellCommand = ()
+    on_approval_asked: ShellCommand = ()
     on_notice_given: ShellCommand = ()
     timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     prepare_worktree: ShellCommand = ()
@@ -228,6 +291,15 @@ class GitHub(Section, frozen=True, kw_only=True):
     """`gh`: what the project is called, `owner/repo`."""
 
     repo: Slug = ""
+
+
+class SkillConfig(Section, frozen=True, kw_only=True):
+    """One of `skills`: a git repository with skills (folders with a SKILL.md) below `path`. A
+    `ref` that is a commit pins it."""
+
+    repo: GitUrl
+    ref: GitRef = ""
+    path: SkillPath = ""
 
 
 class JobTask(Section, frozen=True, kw_only=True):
@@ -268,11 +340,12 @@ class Config(Section, frozen=True, kw_only=True):
     workflow: Workflow = Workflow()
     router: Router = Router()
     agents: dict[AgentName, AgentConfig] = {}
-    model_map: dict[Tier, dict[AgentName, str]] = {}
+    model_map: ModelMap = ModelMap()
     git: Git = Git()
     engine: Engine = Engine()
     keep: Keep = Keep()
     gh: GitHub = GitHub()
+    skills: tuple[SkillConfig, ...] = ()
     prices: dict[ModelPattern, PriceConfig] = {}
     budget: BudgetConfig = BudgetConfig()
     notifications: Notifications = Notifications()
@@ -288,7 +361,13 @@ BUILT_IN: dict[str, Any] = {
         "minimax": {"protocol": "claude", "command": ["minimax"]},
         "opencode": {"protocol": "opencode", "command": ["opencode"]},
         "shell": {"protocol": "shell"},
-    }
+    },
+    "model_map": {
+        "simple": {"claude": "haiku"},
+        "medium": {"claude": "sonnet"},
+        "complex": {"claude": "opus"},
+        "review": {"claude": "sonnet"},
+    },
 }
 """What every configuration starts from."""
 
@@ -304,23 +383,8 @@ PROJECT_ONLY = ("gh.repo",)
 LATER = frozenset(
     {
         "workflow.auto_close",
-        "workflow.auto_merge",
-        "workflow.merge_method",
-        "workflow.enable_review_agent",
-        "workflow.review_agent",
-        "workflow.max_review_cycles",
         "workflow.review_owner",
-        "workflow.auto_create_followup_on_changes",
-        "workflow.auto_close_task_on_approval",
         "workflow.allowed_authors",
-        "workflow.required_skills",
-        "router.agent",
-        "router.model",
-        "router.timeout_seconds",
-        "router.allowed_tools",
-        "router.default_skills",
-        "model_map.review",
-        "model_map.free",
         "engine.fallback_sync_interval",
         "gh.api_url",
         "gh.transport",
@@ -334,14 +398,11 @@ LATER = frozenset(
         "channels",
         "hooks.on_branch_pushed",
         "hooks.on_pr_created",
-        "hooks.on_approval_asked",
-        "skills",
     }
 )
 """Keys of a later version; this one refuses them by name rather than ignore them."""
 
 LATER_VALUES: dict[str, frozenset[object]] = {
-    "router.mode": frozenset({"llm"}),
     "jobs[].external": frozenset({True}),
 }
 """Values of a later version, by key."""

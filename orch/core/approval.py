@@ -102,6 +102,16 @@ def choose(task: str, rows: list[Approval], question: str) -> Approval:
     raise Refused(f"{task} asks nothing now{last}", f"`orch task get {task}` shows how it is")
 
 
+def answered(rows: list[Approval], before: int) -> tuple[tuple[str, str], ...]:
+    """What people answered in the attempts before number `before`: each question as a sentence,
+    and the answer with its reason. What the next attempt is told, so that it need not ask again."""
+    return tuple(
+        (words(row.tool, row.text, row.options), f"{row.state}: {row.reason}".rstrip(": "))
+        for row in rows
+        if row.n < before and row.state in (S.ALLOWED, S.DENIED)
+    )
+
+
 def how(row: Approval) -> str:
     """How a question was settled, with its words."""
     said = words(row.tool, row.text, row.options)

@@ -6,39 +6,36 @@ from typing import Any
 
 import msgspec
 
-from orch.model import ErrorClass
-
 ERROR, WARNING = "error", "warning"
-
-BROKEN = frozenset(
-    error.value
-    for error in (
-        ErrorClass.AUTH, ErrorClass.BILLING, ErrorClass.MISSING_TOOL, ErrorClass.LAUNCH_FAILED
-    )
-)  # fmt: skip
-"""Error classes in which the agent cannot be used at all until somebody mends it."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Something a person must know: `error` when nothing goes on without them, else `warning`.
 
-    `about` names what is told once only, until it is settled; '' is told each time.
+    `about` names what is told once only, until it is settled; '' is told each time. `approval` is
+    the number of the question that it tells of (0: none).
     """
 
     level: str
     text: str
     about: str = ""
+    approval: int = 0
 
 
 def of(name: str, task: str, data: dict[str, Any]) -> Notice | None:
     """The notice that an event calls for; None for most."""
     if name == "task_changed":
         return _task_changed(task, data)
-    if name == "attempt_ended" and data.get("error_class") in BROKEN:
-        agent = str(data.get("agent", ""))
-        why = f"{data['error_class']}: {data.get('error', '')}".rstrip(": ")
-        text = f"the agent {agent} cannot be used ({why}); `orch agents --check` says what it needs"
+    if name == "agent_broken":
+        agent, why = str(data.get("agent", "")), str(data.get("reason", ""))
+        text = f"the agent {agent} cannot be used ({why}), until `orch agents --check` passes"
         return Notice(level=ERROR, text=text, about=f"agent:{agent}")
+    if name == "approval_asked":
+        what = f"may use {data.get('tool')}: {data.get('text')}"
+        asked = data.get("text") if data.get("options") else f"whether it {what}"
+        number = data.get("approval", 0)
+        text = f"{task} asks {asked}; `orch task approve {task} {number}`, or deny"
+        return Notice(level=ERROR, text=text, approval=number)
     if name == "budget_warned":
         return Notice(level=WARNING, text=str(data.get("text", "")))
     if name == "budget_spent":
@@ -63,7 +60,7 @@ def settled(name: str, data: dict[str, Any]) -> str | None:
         return f"agent:{data['agent']}"
     if name == "job_ended" and _went_well(data):
         return f"job:{data.get('project')}:{data.get('job')}"
-    if name == "cooldowns_cleared":
+    if name in ("cooldowns_cleared", "agent_mended"):
         return f"agent:{data.get('agent') or '*'}"
     return None
 

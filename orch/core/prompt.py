@@ -1,43 +1,186 @@
-"""What an agent is told about its task: the message, from the task and what is known of it."""
+"""What agents are told: values for the templates in `prompts/`, and other people's text, marked."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
-from orch.model import Task
+from orch.model import Profile, Skill, Task
 
 MEMORY_CHARACTERS = 2000
 """How much of one remembered attempt is told."""
 
+BODY_BYTES = 128 * 1024
+"""How much of a task's text is told."""
+
+PART_BYTES = 16 * 1024
+"""How much is told of a review, of a context file, and of each of the project's own texts."""
+
+COMMENT_BYTES = 4 * 1024
+MOST_COMMENTS = 30
+MOST_FILES = 200
+
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, escape sequences with them
+    "\u200b\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff"  # direction and invisible joints
+    "\U000e0000-\U000e007f]"  # tag characters: a text that nobody sees
+)
+
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What surrounds a task: attempt number, what earlier attempts taught, what the branch holds,
-    and the summaries of children that are done."""
+    """What surrounds a task, of whatever source. `files`: what the branch already changed;
+    `children`: key and summary of subtasks; `comments`: author and text; `answers`: what was asked
+    and what a person answered; `handover`: what the agent before did; `context`: the task's own
+    context file; `memory`: rows of the last attempts."""
 
     attempt: int
     parent: Task | None = None
     memory: tuple[dict[str, Any], ...] = ()
     files: tuple[str, ...] = ()
     children: tuple[tuple[str, str], ...] = ()
+    comments: tuple[tuple[str, str], ...] = ()
+    answers: tuple[tuple[str, str], ...] = ()
+    feedback: str = ""
+    handover: str = ""
+    context: str = ""
+    parent_context: str = ""
 
 
-def message(task: Task, known: Known) -> str:
-    """The user message: title, body, and what is known, as Markdown sections."""
-    parts = [f"# {one_line(task.title)}", task.body.strip()]
-    if known.parent is not None:
-        part = f"{known.parent.key}: {one_line(known.parent.title)}"
-        whole = quoted(known.parent.body.strip()[:MEMORY_CHARACTERS])
-        parts.append(f"## This is a part of {part}\n\n{whole}".rstrip())
-    if known.children:
-        lines = [f"- {key}: {one_line(said)}" for key, said in known.children]
-        parts.append("## What the subtasks did\n\n" + "\n".join(lines))
-    if known.files:
-        parts.append("## Already changed on this branch\n\n" + _bullets(known.files))
-    if known.attempt > 1:
-        parts.append(f"## This is attempt {known.attempt}\n\n{_memory(known.memory)}".rstrip())
-    return "\n\n".join(part for part in parts if part) + "\n"
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What surrounds the work, of the project and the config: `instructions` are name and text of
+    the project's own (CLAUDE.md, AGENTS.md, README.md), `tree` its files."""
+
+    branch: str = ""
+    instructions: tuple[tuple[str, str], ...] = ()
+    tree: str = ""
+    skills: tuple[Skill, ...] = ()
+    required_skills: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+
+
+def agent_values(task: Task, known: Known, around: Around, agent: str) -> dict[str, Any]:
+    """The values of `prompts/agent.md`: everything that an agent is told before it works."""
+    profile: Profile = task.profile
+    return {
+        "task": task_values(task),
+        "attempt": known.attempt,
+        "agent": agent,
+        "role": one_line(profile.role),
+        "constraints": [one_line(one) for one in profile.constraints],
+        **around_values(around),
+        "context": cut(known.context, PART_BYTES),
+        "parent": parent_values(known),
+        "children": [
+            {"key": key, "said": cut(said, COMMENT_BYTES)} for key, said in known.children
+        ],
+        "comments": [
+            {"author": author, "text": cut(text, COMMENT_BYTES)}
+            for author, text in known.comments[-MOST_COMMENTS:]
+        ],
+        "answers": [
+            {"question": cut(asked, COMMENT_BYTES), "answer": cut(said, COMMENT_BYTES)}
+            for asked, said in known.answers
+        ],
+        "feedback": cut(known.feedback, PART_BYTES),
+        "handover": cut(known.handover, PART_BYTES),
+        "files": some(known.files),
+        "memory": [remembered(row) for row in known.memory],
+    }
+
+
+def task_values(task: Task) -> dict[str, Any]:
+    """A task as the templates see it."""
+    return {
+        "key": task.key,
+        "title": task.title,
+        "body": cut(task.body.strip(), BODY_BYTES),
+        "labels": list(task.labels),
+        "project": task.project,
+        "complexity": task.complexity,
+    }
+
+
+def around_values(around: Around) -> dict[str, Any]:
+    """What surrounds the work, as the templates see it."""
+    return {
+        "branch": around.branch,
+        "instructions": [
+            {"name": name, "text": cut(text.strip(), PART_BYTES)}
+            for name, text in around.instructions
+            if text.strip()
+        ],
+        "tree": around.tree,
+        "skills": [
+            {
+                "name": one.name,
+                "description": one.description,
+                "text": cut(one.text.strip(), PART_BYTES),
+                "folder": one.folder,
+            }
+            for one in around.skills
+        ],
+        "required_skills": list(around.required_skills),
+        "tools": list(around.tools),
+    }
+
+
+def parent_values(known: Known) -> dict[str, Any] | None:
+    """The whole that a task is a part of, shortened."""
+    parent = known.parent
+    if parent is None:
+        return None
+    return {
+        "key": parent.key,
+        "title": parent.title,
+        "body": cut(parent.body.strip(), PART_BYTES),
+        "context": cut(known.parent_context, PART_BYTES),
+    }
+
+
+def remembered(row: dict[str, Any]) -> dict[str, Any]:
+    """A remembered attempt (a row of `memory`), shortened."""
+    return {
+        "n": row["n"],
+        "agent": row["agent"],
+        "seconds": row["seconds"],
+        "outcome": row["outcome"],
+        "error": one_line(row["error"], MEMORY_CHARACTERS),
+        "approach": one_line(row["approach"], MEMORY_CHARACTERS),
+        "learnings": [one_line(str(item)) for item in row["learnings"][:50]],
+    }
+
+
+def fenced(text: object, whose: str, mark: str) -> str:
+    """Other people's text between two lines that hold `mark`. The mark cannot be guessed, and is
+    taken out of the text itself, so nothing in it ends it; what cannot be seen is taken out too."""
+    inner = visible(str(text)).replace(mark, "…").strip("\n")
+    told = one_line(visible(whose).replace(mark, "…"), 120)
+    return f"<<< {mark} {told}\n{inner}\n>>> {mark}"
+
+
+def visible(text: str) -> str:
+    """The text without what a reader would not see: control, direction and tag characters; half
+    characters are replaced."""
+    plain = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
+    return HIDDEN.sub("", plain)
+
+
+def cut(text: str, most: int) -> str:
+    """The first `most` bytes of a text, in whole characters, saying so if more is left out."""
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= most:
+        return text
+    kept = raw[:most].decode("utf-8", "ignore")
+    return f"{kept}\n… ({len(raw) - len(kept.encode())} more bytes are left out)"
+
+
+def some(names: tuple[str, ...], most: int = MOST_FILES) -> list[str]:
+    """The first names, one line each, and how many more there are."""
+    more = len(names) - most
+    shown = [one_line(visible(name)) for name in names[:most]]
+    return shown + ([f"… and {more} more"] if more > 0 else [])
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -46,35 +189,8 @@ def one_line(text: str, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def quoted(text: str) -> str:
-    """Text that is told but is no instruction, as a Markdown quotation."""
-    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
-
-
 def commit_message(task: Task, summary: str) -> str:
     """The message of the commit that keeps what an agent left: subject, summary, task."""
     subject = one_line(task.title, 72) or task.key
     body = summary.strip()[:MEMORY_CHARACTERS]
     return "\n\n".join(part for part in (subject, body, f"Task: {task.key}") if part) + "\n"
-
-
-def _memory(memory: tuple[dict[str, Any], ...]) -> str:
-    told: list[str] = []
-    for row in memory:
-        lines = [
-            f"Attempt {row['n']} ({row['agent']}, {round(row['seconds'])} s): {row['outcome']}"
-        ]
-        if row["error"]:
-            lines.append(f"It ended with: {one_line(row['error'], MEMORY_CHARACTERS)}")
-        if row["approach"]:
-            lines.append(f"What it did: {one_line(row['approach'], MEMORY_CHARACTERS)}")
-        if row["learnings"]:
-            lines.append("It learned:\n" + _bullets(row["learnings"]))
-        told.append("\n".join(lines))
-    return "\n\n".join(told)
-
-
-def _bullets(items: Any) -> str:
-    shown = [f"- {one_line(str(item))}" for item in items]
-    more = len(shown) - 50
-    return "\n".join(shown[:50] + ([f"- … and {more} more"] if more > 0 else []))

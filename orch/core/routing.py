@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from orch.core.retry import UNTIL_CHECKED
 from orch.core.weights import pick
 
 
@@ -15,13 +14,18 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: dict[str, str] = {}
     weights: dict[str, float] = {}
     """Of the available ones, for mode `weighted`."""
+    resting: frozenset[str] = frozenset()
+    """Of the unavailable ones, those that come back by themselves."""
 
-
-def resting(until: float, reason: str, now: float) -> str:
-    """Why an agent that rests until then (epoch seconds) cannot be used."""
-    if until >= UNTIL_CHECKED:
-        return f"rests until `orch agents --check` passes ({reason})"
-    return f"rests for {max(1, round(until - now))} s ({reason})"
+    def without(self, agent: str) -> Field:
+        """The field without one agent; the same when it is ''."""
+        if not agent:
+            return self
+        return Field(
+            available=tuple(name for name in self.available if name != agent),
+            unavailable={**self.unavailable, agent: "is to be replaced"},
+            weights=self.weights,
+        )
 
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +81,7 @@ def choose(
         if wish in field.available:
             how = "asked for" if forced else "label"
             return Routed(agent=wish, reason=f"{how}: {wish}", turn=turn)
-        passed = f"{wish} was wanted but {field.unavailable.get(wish, 'is not configured')}; "
+        passed = passed_over(wish, field)
     if mode == "round_robin" and field.available:
         agent = field.available[turn % len(field.available)]
         return Routed(agent=agent, reason=f"{passed}round robin", turn=turn + 1)
@@ -92,6 +96,13 @@ def choose(
         return Routed(agent=field.available[0], reason=f"{passed}first available", turn=turn)
     reasons = "; ".join(f"{name} {why}" for name, why in field.unavailable.items())
     return Routed(agent="", reason=f"{passed}no agent can be used: {reasons or 'none configured'}")
+
+
+def passed_over(wish: str, field: Field) -> str:
+    """Why a wish was not followed, to stand before the reason of another choice; '' without one."""
+    if not wish:
+        return ""
+    return f"{wish} was wanted but {field.unavailable.get(wish, 'is not configured')}; "
 
 
 def next_model(models: tuple[str, ...], cooling: frozenset[str]) -> str | None:

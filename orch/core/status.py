@@ -13,10 +13,11 @@ MOVES: dict[Status, frozenset[Status]] = {
     S.IN_PROGRESS: frozenset({S.IN_REVIEW, S.DONE, S.ROUTED, S.BLOCKED, S.NEEDS_REVIEW}),
     S.IN_REVIEW: frozenset({S.DONE, S.ROUTED, S.BLOCKED, S.NEEDS_REVIEW}),
     S.BLOCKED: frozenset({S.NEW, S.NEEDS_REVIEW, S.DONE}),
-    S.NEEDS_REVIEW: frozenset({S.NEW, S.BLOCKED, S.DONE}),
-    S.DONE: frozenset({S.NEW}),
+    S.NEEDS_REVIEW: frozenset({S.NEW, S.BLOCKED, S.IN_REVIEW, S.DONE}),
+    S.DONE: frozenset({S.NEW, S.IN_REVIEW}),
 }
-"""From each status, where a task may go. `done → new` is a person's retry."""
+"""From each status, where a task may go. `done → new` is a person's retry, `done → in_review` and
+`needs_review → in_review` a person's wish to have the work reviewed."""
 
 OPEN: tuple[Status, ...] = tuple(status for status in Status if status is not S.DONE)
 

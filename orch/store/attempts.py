@@ -49,11 +49,23 @@ def of_task(store: Store, task: str, limit: int = 200) -> list[Attempt]:
 
 
 def since_fresh(store: Store, task: str) -> list[Attempt]:
-    """A task's ended attempts since it was last started over, oldest first."""
+    """A task's ended working attempts since it was last started over, oldest first."""
     rows = store.rows(
         "SELECT a.* FROM attempts a JOIN tasks t ON t.key = a.task WHERE a.task = ?"
-        " AND a.phase = 'ended' AND a.n > t.fresh_after ORDER BY a.n",
+        " AND a.phase = 'ended' AND a.kind = 'work' AND a.n > t.fresh_after ORDER BY a.n",
         (task,),
+    )
+    return [_attempt(row) for row in rows]
+
+
+def before(store: Store, attempt: Attempt) -> list[Attempt]:
+    """The ended attempts before this one since its task was last started over, oldest first: of
+    the same kind, and in a review of the same commit."""
+    rows = store.rows(
+        "SELECT a.* FROM attempts a JOIN tasks t ON t.key = a.task WHERE a.task = :task"
+        " AND a.phase = 'ended' AND a.n > t.fresh_after AND a.n < :n AND a.kind = :kind"
+        " AND a.head = :head ORDER BY a.n",
+        {"task": attempt.task, "n": attempt.n, "kind": attempt.kind, "head": attempt.head},
     )
     return [_attempt(row) for row in rows]
 

@@ -17,10 +17,22 @@ _OWNER = (
 _NAMED = " IN (SELECT value FROM json_each(?))"
 
 
+_BESIDE = (".review", ".merge")
+"""What the worktrees in which work is reviewed and merged are called, after the task's own."""
+
+
 def of_worktrees(store: Store, folders: Iterable[str]) -> dict[str, Owner]:
-    """The tasks that these worktrees belong to, by folder."""
-    rows = store.rows(f"{_OWNER} t.worktree <> '' AND t.worktree{_NAMED}", (packed([*folders]),))
-    return {row["worktree"]: _owner(row) for row in rows}
+    """The tasks that these worktrees belong to, by folder; those beside a task's own too."""
+    named = [*folders]
+    rows = store.rows(f"{_OWNER} t.worktree <> '' AND t.worktree{_NAMED}", (packed(named),))
+    found = {row["worktree"]: _owner(row) for row in rows}
+    for folder in (one for one in named if one.endswith(_BESIDE)):
+        own = folder.rpartition(".")[0]
+        rows = store.rows(
+            f"{_OWNER} t.key IN (SELECT task FROM attempts WHERE worktree = ?)", (own,)
+        )
+        found.update((folder, _owner(row)) for row in rows)
+    return found
 
 
 def of_branches(store: Store, branches: Iterable[str]) -> dict[tuple[str, str], Owner]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import asdict
+
 from orch.core.status import check_move
 from orch.errors import NotFound
-from orch.model import Status, Task
+from orch.model import Profile, Status, Task
 from orch.store.db import Store, packed, unpacked
 
 _COLUMNS = (
     "key, project, title, body, labels, author, source, status, agent, wanted_agent, model,"
-    " complexity, route_reason, parent, after, attempts, route_attempts, branch, worktree,"
-    " pull_request, summary, blocked_reason, last_error, not_before, created_at, updated_at"
+    " complexity, route_reason, route_warnings, route_failures, profile, parent, after,"
+    " attempts, route_attempts, branch, worktree, pull_request, summary, blocked_reason,"
+    " last_error, not_before, created_at, updated_at"
 )
 _LIGHT = _COLUMNS.replace("body,", "'' AS body,")
 
@@ -30,7 +33,13 @@ def _task(row: dict[str, Any]) -> Task:
     row["labels"] = tuple(unpacked(row["labels"]))
     row["after"] = tuple(unpacked(row["after"]))
     row["status"] = Status(row["status"])
+    row["route_warnings"] = tuple(unpacked(row["route_warnings"]))
+    row["profile"] = Profile(**{k: _tuple(v) for k, v in unpacked(row["profile"]).items()})
     return Task(**row)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def insert_internal(store: Store, task: Task, priority: int) -> str:
@@ -180,7 +189,8 @@ def ready(
 def next_due(store: Store, now: float) -> float | None:
     """When the next waiting task may be tried again (epoch seconds), None for never."""
     row = store.one(
-        "SELECT min(not_before) FROM tasks WHERE status IN ('new', 'routed') AND not_before > ?",
+        "SELECT min(not_before) FROM tasks WHERE status IN ('new', 'routed', 'in_review')"
+        " AND not_before > ?",
         (now,),
     )
     return float(row[0]) if row and row[0] is not None else None
@@ -242,4 +252,6 @@ def update(store: Store, key: str, now: float, **columns: Any) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Status):
         return value.value
+    if isinstance(value, Profile):
+        return packed(asdict(value))
     return packed(value) if isinstance(value, tuple | list) else value

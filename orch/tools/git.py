@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import threading
 from collections import defaultdict
 from pathlib import Path
@@ -29,6 +31,12 @@ UNDER_WAY = {
 """The files of a worktree's own git folder that say so (gitrepository-layout(5))."""
 
 _QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false", "-c", "gc.auto=0")
+
+_HEX = re.compile(r"[0-9a-f]{7,40}")
+_UNASKED = {
+    "GIT_ALLOW_PROTOCOL": "https:ssh:git:file",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=20",
+}
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -99,6 +107,26 @@ def add_worktree(repo: Path, folder: Path, branch: str, commit: str) -> None:
         _git(repo, *_QUIET, "worktree", "add", "--quiet", *how)
 
 
+def add_detached(repo: Path, folder: Path, commit: str) -> None:
+    """Make the worktree `folder` on a commit and on no branch, for looking at it or trying things
+    out. Safe to repeat; whatever else is there is thrown away."""
+    if _is_whole(folder) and commit_of(folder, "HEAD") == commit:
+        return
+    discard_worktree(repo, folder)
+    with _locks[str(repo)]:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _git(repo, *_QUIET, "worktree", "add", "--quiet", "--detach", str(folder), commit)
+
+
+def discard_worktree(repo: Path, folder: Path) -> None:
+    """Remove a worktree with all that is in it, and what is left of a half-made one."""
+    with _locks[str(repo)]:
+        if folder.exists():
+            _git(repo, "worktree", "remove", "--force", "--force", str(folder), check=False)
+            shutil.rmtree(folder, ignore_errors=True)
+        _git(repo, "worktree", "prune")
+
+
 def remove_worktree(repo: Path, folder: Path) -> None:
     """Remove a worktree that holds nothing uncommitted; raises `ToolFailed` when it does."""
     with _locks[str(repo)]:
@@ -112,6 +140,46 @@ def delete_branch(repo: Path, branch: str, commit: str) -> None:
     """Delete a branch, only while it still stands at `commit`."""
     with _locks[str(repo)]:
         _git(repo, "update-ref", "-d", f"refs/heads/{branch}", commit)
+
+
+def clone(url: str, folder: Path) -> None:
+    """Clone a repository into a folder that is not there yet, with nothing checked out. It asks
+    nobody for a password, and no transport but the usual ones is used."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _git(folder.parent, *_QUIET, "clone", "--quiet", "--no-checkout", "--", url, str(folder),
+         extra=_UNASKED)  # fmt: skip
+
+
+def update(folder: Path, ref: str) -> str:
+    """Fetch, and check out `ref` (a branch, tag or commit; '' for the default branch) of a clone,
+    whatever lies there; returns the commit. Raises `ToolFailed` when there is no such ref."""
+    _git(folder, *_QUIET, "fetch", "--quiet", "--tags", "--force", "origin", extra=_UNASKED)
+    commit = _named(folder, ref)
+    if not commit and _HEX.fullmatch(ref):
+        _git(folder, *_QUIET, "fetch", "--quiet", "origin", ref, check=False, extra=_UNASKED)
+        commit = commit_of(folder, ref)
+    if not commit:
+        raise ToolFailed(f"the repository has no branch, tag or commit {ref or 'HEAD'}")
+    check_out(folder, commit)
+    return commit
+
+
+def check_out(folder: Path, commit: str) -> None:
+    """Make a clone's folder hold exactly this commit."""
+    _git(folder, *_QUIET, "checkout", "--quiet", "--force", "--detach", commit)
+
+
+def head(folder: Path) -> str:
+    """The commit that is checked out, '' when there is none."""
+    return commit_of(folder, "HEAD")
+
+
+def _named(folder: Path, ref: str) -> str:
+    names = (f"refs/remotes/origin/{ref}", f"refs/tags/{ref}") if ref else ()
+    for name in names or ("refs/remotes/origin/HEAD",):
+        if found := commit_of(folder, name):
+            return found
+    return commit_of(folder, ref) if _HEX.fullmatch(ref) else ""
 
 
 def dirty(folder: Path) -> bool:
@@ -156,6 +224,12 @@ def files_changed(folder: Path, base: str, name: str = "HEAD") -> tuple[str, ...
     return tuple(os.fsdecode(part) for part in out.split(b"\0") if part)
 
 
+def files_known(folder: Path) -> tuple[str, ...]:
+    """The files of a worktree that are tracked."""
+    out = _git(folder, "ls-files", "-z", "--cached").out
+    return tuple(os.fsdecode(part) for part in out.split(b"\0") if part)
+
+
 def diff(folder: Path, base: str, name: str, *, colour: bool = False) -> str:
     """What `name` changed since `base`, as a patch with a summary of files before it."""
     shade = "--color=always" if colour else "--color=never"
@@ -197,6 +271,14 @@ def is_merged(repo: Path, commit: str, into: str) -> bool:
     if ran.code > 1:
         raise ToolFailed(f"git cannot compare {commit} and {into}: {_words(ran)}")
     return ran.code == 0
+
+
+def call(
+    folder: Path, *words: str, check: bool = True, given: bytes = b"",
+    extra: dict[str, str] | None = None,
+) -> Ran:  # fmt: skip
+    """Run git as the functions here do, without hooks and signatures: for other doors to git."""
+    return _git(folder, *_QUIET, *words, check=check, given=given, extra=extra)
 
 
 def _is_whole(folder: Path) -> bool:

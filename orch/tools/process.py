@@ -48,6 +48,15 @@ class Ran(NamedTuple):
     err: bytes
 
 
+class Late(Unknown):
+    """A program did not end in time; `out` and `err` are what it had written by then."""
+
+    def __init__(self, message: str, out: bytes, err: bytes) -> None:
+        super().__init__(message)
+        self.out = out
+        self.err = err
+
+
 def run(
     argv: Sequence[str | os.PathLike[str]],
     *,
@@ -61,8 +70,8 @@ def run(
     """Run a program to its end. Safe from any thread.
 
     Raises `ToolFailed` in the program's own words when it is missing, exits other than 0 (with
-    `check`) or writes more than `limit` bytes; `Unknown` when it takes longer than `timeout`
-    seconds: it and its process group are killed then.
+    `check`) or writes more than `limit` bytes; `Unknown` (`Late`) when it takes longer than
+    `timeout` seconds: it and its process group are killed then.
     """
     words = [os.fspath(word) for word in argv]
     try:
@@ -77,15 +86,17 @@ def run(
         )
     except OSError as error:
         raise _not_started(words[0], cwd, error) from error
+    kept: tuple[bytearray, bytearray] = (bytearray(), bytearray())
     try:
-        out, err = _talk(process, input, time.monotonic() + timeout, limit)
+        _talk(process, input, time.monotonic() + timeout, limit, kept)
     except _TooLate:
-        raise Unknown(f"{_name(words)} did not answer within {timeout:g} s") from None
+        late = f"{_name(words)} did not answer within {timeout:g} s"
+        raise Late(late, bytes(kept[0]), bytes(kept[1])) from None
     except _TooMuch:
         raise ToolFailed(f"{_name(words)} wrote more than {limit} bytes") from None
     finally:
         _kill(process)
-    ran = Ran(process.returncode, out, err)
+    ran = Ran(process.returncode, bytes(kept[0]), bytes(kept[1]))
     if check and ran.code != 0:
         raise ToolFailed(f"{_name(words)} failed: {said(ran)}")
     return ran
@@ -189,12 +200,15 @@ def started(pid: int) -> float | None:
         return None
 
 
-def marked(run: str) -> list[int]:
-    """The processes of this user, this one apart, that carry `ORCH_RUN={run}`."""
+def marked(run: str, below: bool = False) -> list[int]:
+    """The processes of this user, this one apart, that carry `ORCH_RUN={run}`; with `below` also
+    those that carry a name below it, `{run}:…`."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get("ORCH_RUN") == run and process.pid != os.getpid():
+            mark = process.environ().get("ORCH_RUN", "")
+            ours = mark == run or (below and mark.startswith(f"{run}:"))
+            if ours and process.pid != os.getpid():
                 found.append(process.pid)
     return found
 
@@ -235,16 +249,20 @@ class _TooMuch(Exception):
 
 
 def _talk(
-    process: subprocess.Popen[bytes], data: bytes, deadline: float, limit: int
-) -> tuple[bytes, bytes]:
-    """Feed and read the program until both its outputs end and it has left."""
+    process: subprocess.Popen[bytes],
+    data: bytes,
+    deadline: float,
+    limit: int,
+    outputs: tuple[bytearray, bytearray],
+) -> None:
+    """Feed and read the program, into `outputs`, until both its outputs end and it has left."""
     assert process.stdout
     assert process.stderr
     kept: dict[int, bytearray] = {}
     left = memoryview(data)
     with selectors.DefaultSelector() as selector:
-        for stream in (process.stdout, process.stderr):
-            kept[stream.fileno()] = bytearray()
+        for stream, output in zip((process.stdout, process.stderr), outputs, strict=True):
+            kept[stream.fileno()] = output
             selector.register(stream, selectors.EVENT_READ)
         if process.stdin:
             os.set_blocking(process.stdin.fileno(), False)
@@ -267,8 +285,6 @@ def _talk(
         process.wait(_left(deadline))
     except subprocess.TimeoutExpired:
         raise _TooLate from None
-    out, err = kept.values()
-    return bytes(out), bytes(err)
 
 
 def _feed(descriptor: int, data: memoryview) -> memoryview:

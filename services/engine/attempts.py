@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 import msgspec
 
+from orch.core.approval import answered
 from orch.core.prompt import Known
 from orch.errors import ConfigError, OrchError, Refused, Unknown
 from orch.messages import SessionChanged
 from orch.model import Attempt, ErrorClass, Phase, Verdict
 from orch.service import every
 from orch.session.launch import Result
-from orch.store import attempts, tasks
-from services.engine import work
+from orch.store import approvals, attempts, reviews, tasks
+from services.engine import reviewing, work
 from services.engine.endings import ours
 from services.engine.takeovers import Takeovers
 
@@ -79,19 +81,25 @@ class Attempts(Takeovers):
         """All that the work on an attempt needs, as values."""
         task = tasks.get(self.store, attempt.task)
         project = self.loaded.projects.get(task.project)
-        earlier = [a for a in attempts.of_task(self.store, task.key) if a.n < attempt.n and a.base]
+        past = [a for a in attempts.of_task(self.store, task.key) if a.n < attempt.n]
+        earlier = [a for a in past if a.base]
         children = [tasks.get(self.store, key) for key in tasks.children(self.store, task.key)]
         known = Known(
             attempt=attempt.n,
             parent=tasks.find(self.store, task.parent) if task.parent else None,
             memory=tuple(attempts.memory(self.store, task.key)),
             children=tuple((c.key, f"{c.title}: {c.summary or c.status}") for c in children),
+            feedback=reviews.standing(self.store, task.key).feedback,
+            answers=answered(approvals.of_task(self.store, task.key), attempt.n),
         )
         return work.Order(
             home=self.home, host=self.host, task=task, attempt=attempt,
             repo=Path(project.path) if project is not None else Path(attempt.worktree),
             config=self.config_of(task.project), known=known,
             earlier_base=earlier[0].base if earlier else "",
+            asked=self.asked(attempt), before=_before(past, attempt),
+            cycle=len({a.head for a in past if a.kind == "review"} | {attempt.head}),
+            skills=self.skills_of(task, self.config_of(task.project)),
         )  # fmt: skip
 
     # ---- prepare and launch ------------------------------------------------------------------
@@ -106,7 +114,9 @@ class Attempts(Takeovers):
             self.finish(attempt, ours(problem), None)
             return
         self._step(
-            attempt, lambda: work.make_worktree(order), lambda done: self._prepared(attempt, done)
+            attempt,
+            lambda: _hands(attempt).make_worktree(order),
+            lambda done: self._prepared(attempt, done),
         )
 
     def _prepared(self, attempt: Attempt, prepared: work.Prepared) -> None:
@@ -246,25 +256,16 @@ class Attempts(Takeovers):
             attempts.update(
                 self.store, attempt.id, phase=Phase.DELIVER, error_class=verdict.error,
                 exit_code=result.exit_code if result else None, **used,
+                native_session=verdict.native_session or (result.native_session if result else ""),
             )  # fmt: skip
         self.advance(attempts.get(self.store, attempt.id))
 
     def _deliver(self, order: work.Order) -> None:
         attempt = order.attempt
 
-        def deliver() -> tuple[Verdict, work.Delivered]:
-            verdict, _ = work.collect(order)
-            summary = verdict.answer.summary if verdict.answer else ""
-            delivered = work.deliver(order, summary)
-            done = verdict.ok and (verdict.answer is None or verdict.answer.status == "done")
-            done = done or attempt.outcome == "closed"
-            if done and not delivered.files and not delivered.removed and work.tidy(order):
-                delivered = msgspec.structs.replace(delivered, removed=True)
-            return verdict, delivered
-
         self._step(
             attempt,
-            deliver,
+            lambda: _hands(attempt).deliver(order),
             lambda found: self.finish(attempt, found[0], found[1]),
         )
 
@@ -294,7 +295,7 @@ class Attempts(Takeovers):
             self.put_off(attempt.id)
 
     def _failed(self, attempt: Attempt, error: Exception) -> None:
-        message = _words(error)
+        message = words(error)
         if not isinstance(error, OrchError | OSError):
             self.log.error("a step of %s broke", attempt.task, exc_info=error)
         attempt = attempts.get(self.store, attempt.id)
@@ -326,7 +327,24 @@ class Attempts(Takeovers):
         self._later[attempt] = self.clock() + seconds
 
 
-def _words(error: Exception) -> str:
+def _hands(attempt: Attempt) -> ModuleType:
+    """Who does the work aside on this kind of attempt."""
+    return reviewing if attempt.kind == "review" else work
+
+
+def _before(past: list[Attempt], attempt: Attempt) -> tuple[Attempt, ...]:
+    """The failed attempts of one conversation whose work this one takes up, oldest first."""
+    worked = {one.id: one for one in past if one.kind == "work"}
+    last = next(reversed(worked.values()), None)
+    if attempt.kind != "work" or last is None or last.error_class is None:
+        return ()
+    found = [last]
+    while (earlier := worked.get(found[0].continues or 0)) is not None:
+        found.insert(0, earlier)
+    return tuple(one for one in found if one.launched_at is not None)
+
+
+def words(error: Exception) -> str:
     """An error as told on the task: what, and what to do."""
     if not isinstance(error, OrchError):
         return f"{type(error).__name__}: {error}"

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 import shutil
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from orch.config.schema import BUILT_IN, AgentConfig, Config
 from orch.core import names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
-from orch.core.routing import Field, Routed, choose, next_model, resting
+from orch.core.failover import free_model
+from orch.core.prompt import one_line
+from orch.core.routing import Field, Routed, choose, next_model, wanted
 from orch.core.weights import recovered
 from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
 from orch.service import every
 from orch.store import attempts, jobs, tasks
-from services.engine.budgets import Budgets
+from services.engine.skills import Skills
 from services.engine.work import missing_tools
 
 PAGE = 200
 """Tasks looked at, and new ones routed, in one go."""
 
 
-class Dispatch(Budgets):
+class Dispatch(Skills):
     """Routes what is new, claims what fits into the slots."""
 
     due_at: float | None = None
@@ -30,21 +35,34 @@ class Dispatch(Budgets):
     def advance(self, attempt: Attempt) -> None:
         """Take an attempt's next step; see `Attempts`."""
 
+    def ask_router(self, task: Task) -> None:
+        """Ask the router about a new task; see `Router`."""
+
+    def needs_router(self, _task: Task, _config: Config, _field: Field) -> bool:
+        """Whether the router is to be asked about a new task; see `Router`."""
+        return False
+
+    def asked_now(self) -> dict[str, tuple[str, str]]:
+        """The tasks about which a router is being asked: project and the router's agent."""
+        return {}
+
     def dispatch(self) -> None:
         """Route and start what can be: one transaction, then the claimed attempts begin."""
         if self.not_taking():
             return
         try:
             with self.write():
-                self._route_ready()
-                claimed = list(self._claim_ready())
+                begun = list(self._begin_ready(self._route_ready()))
         except Unknown:
             return
         now = self.now()
         due = (tasks.next_due(self.store, now), jobs.next_warm(self.store, now))
         self.due_at = min((at for at in due if at is not None), default=None)
-        for attempt in claimed:
-            self.advance(attempt)
+        for one in begun:
+            if isinstance(one, Attempt):
+                self.advance(one)
+            else:
+                self.ask_router(one)
 
     @every(seconds=0.5)
     def look_at_the_clock(self) -> None:
@@ -67,27 +85,40 @@ class Dispatch(Budgets):
         """The agents that a project's tasks may go to, and why the others may not. The built-in
         `shell` runs what a task's body says, so it is chosen only when named, or when there is no
         other agent at all; a vendor's CLI that is built in, but not installed, is none."""
-        cooling = jobs.cooling(self.store, self.now())
+        cooling, broken = jobs.cooling(self.store, self.now()), jobs.broken(self.store)
         wanted = config.router.agents or tuple(
             name for name, spec in config.agents.items()
             if spec.protocol != "shell" and not (name in VENDORS and _not_installed(spec))
         )  # fmt: skip
         unavailable: dict[str, str] = {}
+        resting: set[str] = set()
         for name, spec in config.agents.items():
             if name in config.router.disabled_agents:
                 unavailable[name] = "is disabled"
+            elif name in broken:
+                unavailable[name] = f"is out of use until `orch agents --check` ({broken[name]})"
             elif name in cooling:
                 until, reason = cooling[name]
-                unavailable[name] = resting(until, reason, self.now())
-            elif problem := _not_installed(spec) or self._models_rest(name, config):
+                unavailable[name] = f"rests for {max(1, round(until - self.now()))} s ({reason})"
+                resting.add(name)
+            elif problem := _not_installed(spec):
                 unavailable[name] = problem
+            elif self.model_for(name, "", config) is None:
+                unavailable[name] = "rests with all of its models"
+                resting.add(name)
         usable = tuple(n for n in wanted if n in config.agents and n not in unavailable)
         others = tuple(n for n in config.agents if n not in wanted and n not in unavailable)
         return Field(
             available=usable or (others if not wanted else ()),
             unavailable=unavailable,
             weights=self.weights(),
+            resting=frozenset(resting.intersection(wanted)),
         )
+
+    def mark_broken(self, agent: str, reason: str) -> None:
+        """Take an agent out of use until a check of it passes; people are told once."""
+        if jobs.mark_broken(self.store, agent, one_line(reason), self.now()):
+            self.event("agent_broken", "", agent=agent, reason=one_line(reason))
 
     def weights(self) -> dict[str, float]:
         """Each agent's weight now; one that is not in it has the full one."""
@@ -98,19 +129,31 @@ class Dispatch(Budgets):
     def model_for(self, agent: str, complexity: str, config: Config) -> str | None:
         """The model an agent uses for a task of this complexity: the mapped one, else the first
         of its own that does not rest; '' for its own default, None when all of them rest."""
-        mapped = config.model_map.get(complexity, {}).get(agent, "")
+        mapped = config.model_map.of(complexity, agent)
         spec = config.agents.get(agent)
-        models = tuple(dict.fromkeys(m for m in (mapped, *(spec.models if spec else ())) if m))
+        free = (model for name, model in map(free_model, config.model_map.free) if name == agent)
+        known = (mapped, *(spec.models if spec else ()), *free)
+        models = tuple(dict.fromkeys(model for model in known if model))
         return next_model(models, jobs.cooling_models(self.store, agent, self.now()))
 
-    def _models_rest(self, agent: str, config: Config) -> str:
-        if self.model_for(agent, "", config) is not None:
-            return ""
-        return "rests with all of its models"
+    def free_models(self, config: Config) -> tuple[tuple[str, str], ...]:
+        """The free models that can be used now, each with its agent: also of an agent whose other
+        models rest."""
+        out = {*jobs.broken(self.store), *config.router.disabled_agents}
+        now = self.now()
+        return tuple(
+            (agent, model)
+            for agent, model in (free_model(entry) for entry in config.model_map.free)
+            if agent in config.agents
+            and agent not in out
+            and not _not_installed(config.agents[agent])
+            and model not in jobs.cooling_models(self.store, agent, now)
+        )
 
-    def routed(self, task: Task, config: Config) -> Routed:
-        """The agent for a task, by its wish, then the router's mode."""
-        field = self.field(config)
+    def routed(self, task: Task, config: Config, without: str = "") -> Routed:
+        """The agent for a task, by its wish, then the router's mode; not the agent `without`. Where
+        an agent routes, this is what holds without it: round robin."""
+        field = self.field(config).without(without)
         wish = task.wanted_agent
         named = [n for n in config.agents if n not in field.unavailable]
         asked = Field(
@@ -119,7 +162,7 @@ class Dispatch(Budgets):
             weights=field.weights,
         )
         turn = jobs.counter(self.store, "round_robin")
-        mode = config.router.mode
+        mode = "round_robin" if config.router.mode == "llm" else config.router.mode
         chosen = choose(
             forced=wish, labels=task.labels, mode="label_only", field=asked, fallback="", turn=turn
         )
@@ -137,20 +180,45 @@ class Dispatch(Budgets):
 
     def _route(self, task: Task) -> bool:
         config = self.config_of(task.project)
-        chosen = self.routed(task, config)
+        chosen = self.kept(task, config, self.field(config)) or self.routed(task, config)
         if not chosen.agent:
             if task.route_reason != chosen.reason:
                 tasks.update(self.store, task.key, self.now(), route_reason=chosen.reason)
                 self.event("route_refused", task.key, reason=chosen.reason)
             return False
         jobs.set_counter(self.store, "round_robin", chosen.turn)
-        model = self.model_for(chosen.agent, task.complexity, config) or ""
-        tasks.update(
-            self.store, task.key, self.now(), status=Status.ROUTED, agent=chosen.agent,
-            model=model, route_reason=chosen.reason, route_attempts=task.route_attempts + 1,
-        )  # fmt: skip
-        self.event("task_routed", task.key, agent=chosen.agent, reason=chosen.reason)
+        reason = self.why_not_asked(task, config, chosen.reason)
+        self.set_route(task, config, agent=chosen.agent, reason=reason)
         return True
+
+    def set_route(
+        self, task: Task, config: Config, *, agent: str, reason: str, **more: Any
+    ) -> None:
+        """Record a choice, inside a transaction; `more` are columns that go with it."""
+        complexity = more.get("complexity", task.complexity)
+        model = self.model_for(agent, complexity, config) or ""
+        warnings = more.setdefault("route_warnings", ())
+        tasks.update(
+            self.store, task.key, self.now(), status=Status.ROUTED, agent=agent, model=model,
+            route_reason=reason, route_attempts=task.route_attempts + 1, route_failures=0, **more,
+        )  # fmt: skip
+        told = {"warnings": list(warnings)} if warnings else {}
+        self.event("task_routed", task.key, agent=agent, model=model, complexity=complexity,
+                   reason=reason, **told)  # fmt: skip
+
+    def kept(self, task: Task, config: Config, field: Field) -> Routed | None:
+        """The agent that a task has already, where a router chose it: it goes on with that one
+        (after its subtasks, say) unless somebody asked for another."""
+        if config.router.mode != "llm" or wanted(task.labels, task.wanted_agent):
+            return None
+        if task.agent not in field.available:
+            return None
+        turn = jobs.counter(self.store, "round_robin")
+        return Routed(agent=task.agent, reason=task.route_reason, turn=turn)
+
+    def why_not_asked(self, _task: Task, _config: Config, reason: str) -> str:
+        """The reason of a choice, with why the router was not asked before it; see `Router`."""
+        return reason
 
     # ---- claiming ----------------------------------------------------------------------------
 
@@ -169,7 +237,7 @@ class Dispatch(Budgets):
     def load(self) -> Load:
         """What runs now."""
         load = Load()
-        for project, agent in attempts.load(self.store):
+        for project, agent in (*attempts.load(self.store), *self.asked_now().values()):
             load = load.plus(project, agent)
         return load
 
@@ -177,6 +245,10 @@ class Dispatch(Budgets):
         """Why a task is not running, for people."""
         project = self.loaded.projects.get(task.project)
         problem = "is not registered" if project is None else project.problem
+        if task.key in self.asked_now():
+            return f"the router ({self.asked_now()[task.key][1]}) to choose its agent"
+        if task.status in WAITING and self.skills_come(self.config_of(task.project)):
+            return "the skills of its project to be read"
         holds = Holds(
             after=tuple(tasks.unfinished_before(self.store, task.key)),
             children=tuple(tasks.children(self.store, task.key, unfinished=True)),
@@ -191,9 +263,9 @@ class Dispatch(Budgets):
         status: Status,
         passed: set[str] | None = None,
         agents: tuple[str, ...] | None = None,
-    ) -> Iterator[Task]:
-        """Ready tasks in their order, of these agents alone where they are named; those of projects
-        put into `passed` on the way are left out from the next page on."""
+    ) -> Iterator[tuple[tasks.Place, Task]]:
+        """Ready tasks in their order with their places, of these agents alone where they are named;
+        those of projects put into `passed` on the way are left out from the next page on."""
         place = tasks.FRONT
         while True:
             healthy = tuple(
@@ -202,48 +274,71 @@ class Dispatch(Budgets):
                 if not project.problem and slug not in (passed or ())
             )
             page = tasks.ready(self.store, status, self.now(), healthy, place, PAGE, agents)
-            yield from (task for _, task in page)
+            yield from page
             if len(page) < PAGE:
                 return
             place = page[-1][0]
 
-    def _route_ready(self) -> None:
-        """Route a page of new tasks, and soon the next. A project none of whose agents can be used
-        holds back nobody else's tasks."""
+    def _route_ready(self) -> list[tuple[tasks.Place, Task]]:
+        """Route a page of new tasks, and soon the next; returns those about which the router is to
+        be asked. A project none of whose agents can be used holds back nobody else's tasks."""
         routed = 0
         stuck: set[str] = set()
-        for task in self._ready_tasks(Status.NEW, stuck):
-            if self._route(task):
+        asking: list[tuple[tasks.Place, Task]] = []
+        asked, of_project = self.asked_now(), Counter[str]()
+        fields: dict[str, Field] = {}
+        for place, task in self._ready_tasks(Status.NEW, stuck):
+            if task.key in asked:
+                continue
+            config = self.config_of(task.project)
+            if task.project not in fields:
+                fields[task.project] = self.field(config)
+            if self.needs_router(task, config, fields[task.project]):
+                if not self.skills_come(config):
+                    asking.append((place, task))
+                of_project[task.project] += 1
+                if of_project[task.project] >= PAGE:
+                    stuck.add(task.project)
+            elif self._route(task):
                 routed += 1
             else:
                 stuck.add(task.project)
             if routed == PAGE:
                 self.stir()
-                return
+                break
+        return asking
 
-    def _claim_ready(self) -> Iterator[Attempt]:
+    def _begin_ready(self, asking: list[tuple[tasks.Place, Task]]) -> Iterator[Attempt | Task]:
+        """What starts now, in the order of the queue: attempts of routed tasks, and questions to
+        the router about new ones, which take a slot too."""
         load, limits = self.load(), self.limits()
         if load.total >= limits.total:
             return
         agents = self.payable()
-        for task in self._ready_tasks(Status.ROUTED, agents=agents):
-            if full(task.project, task.agent, load, limits):
+        routed = self._ready_tasks(Status.ROUTED, agents=agents)
+        ready = heapq.merge(asking if agents is None else (), routed, key=lambda one: one[0])
+        for _, task in ready:
+            asks = task.status is Status.NEW
+            agent = self.config_of(task.project).router.agent if asks else task.agent
+            if full(task.project, agent, load, limits):
                 continue
             if agents is not None and not self.costs_nothing(task):
                 continue
-            agent = self._still_usable(task)
-            if not agent or full(task.project, agent, load, limits) or self._lacks_tools(task):
-                continue
-            if self.lacks_budget(task):
-                continue
-            yield self._claim(task, agent)
+            if not asks:
+                agent = self._still_usable(task)
+                if not agent or full(task.project, agent, load, limits) or self._lacks(task):
+                    continue
+                if self.lacks_budget(task):
+                    continue
+            yield task if asks else self._claim(task, agent)
             load = load.plus(task.project, agent)
             if load.total >= limits.total:
                 return
 
     def _still_usable(self, task: Task) -> str:
         config = self.config_of(task.project)
-        if task.agent in config.agents and task.agent not in self.field(config).unavailable:
+        usable = task.agent in config.agents and task.agent not in self.field(config).unavailable
+        if usable or (task.agent, task.model) in self.free_models(config):
             return task.agent
         chosen = self.routed(task, config)
         if chosen.agent:
@@ -256,8 +351,14 @@ class Dispatch(Budgets):
             tasks.update(self.store, task.key, self.now(), status=Status.NEW)
         return chosen.agent
 
-    def _lacks_tools(self, task: Task) -> bool:
-        lacking = missing_tools(self.config_of(task.project).workflow.required_tools)
+    def _lacks(self, task: Task) -> bool:
+        """Whether tools or skills are missing that are required: no attempt is spent then."""
+        config = self.config_of(task.project)
+        skills = self.missing_skills(config)
+        if skills and self.skills_come(config):
+            return True
+        lacking = missing_tools(config.workflow.required_tools)
+        lacking += [f"the skill {name}" for name in skills]
         if lacking:
             reason = f"required and not installed: {', '.join(lacking)}"
             tasks.update(self.store, task.key, self.now(), status=Status.BLOCKED,
@@ -265,11 +366,15 @@ class Dispatch(Budgets):
             self.event("task_changed", task.key, status="blocked", reason=reason)
         return bool(lacking)
 
-    def _claim(self, task: Task, agent: str) -> Attempt:
-        now = self.now()
+    def next_fence(self) -> int:
+        """A number larger than that of every attempt before."""
         fence = jobs.counter(self.store, "fence") + 1
         jobs.set_counter(self.store, "fence", fence)
-        attempt = attempts.insert(self.store, task.key, fence, agent, task.model, now)
+        return fence
+
+    def _claim(self, task: Task, agent: str) -> Attempt:
+        now = self.now()
+        attempt = attempts.insert(self.store, task.key, self.next_fence(), agent, task.model, now)
         home = self.home
         branch = task.branch or names.branch(task.key, task.title)
         place = f"{names.project_folder(task.project)}/{names.task_name(task.key, task.title)}"
@@ -286,6 +391,8 @@ class Dispatch(Budgets):
         self.event("attempt_started", task.key, attempt=attempt.n, agent=agent)
         return attempts.get(self.store, attempt.id)
 
+
+WAITING = (Status.NEW, Status.ROUTED)
 
 VENDORS = frozenset(BUILT_IN["agents"]) - {"shell"}
 """The vendors' CLIs that every configuration knows."""

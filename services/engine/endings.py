@@ -8,17 +8,15 @@ import msgspec
 
 from orch.core import delegation, names, retry, routing
 from orch.core.prompt import one_line
-from orch.core.routing import next_agent
-from orch.core.weights import FULL, limited, succeeded
 from orch.errors import Malformed
 from orch.messages import SessionChanged
 from orch.model import Answer, Attempt, ErrorClass, Phase, Status, Task, Verdict
 from orch.store import attempts, jobs, tasks
 from services.engine import work
-from services.engine.dispatch import Dispatch
+from services.engine.reasks import Reasks
 
 
-class Endings(Dispatch):
+class Endings(Reasks):
     """Ends attempts: one transaction for the attempt, its task, its memory and the events."""
 
     def setup(self) -> None:
@@ -33,16 +31,20 @@ class Endings(Dispatch):
         now = self.now()
         told = attempts.get(self.store, attempt.id)
         if told.outcome:
-            verdict = _stopped(told, verdict)
+            verdict = stopped(told, verdict)
         consequence = retry.follow(
-            verdict, self._history(task, verdict),
+            verdict, self.history_of(task, told, verdict),
             max_attempts=config.workflow.max_attempts, now=now,
         )  # fmt: skip
+        if told.outcome == "rerouted" and verdict.error is ErrorClass.CANCELLED:
+            consequence = retry.moved(verdict.message)
         status = Status.DONE if told.outcome == "closed" else consequence.status
         with self.write():
             if verdict.ok and verdict.answer is not None and status is not Status.NEEDS_REVIEW:
                 consequence = self._delegate(task, attempt, verdict.answer, consequence)
                 status = consequence.status
+            if status is Status.DONE and verdict.ok:
+                status = self.after_work(task, delivered)
             outcome = _outcome(verdict, status)
             attempts.update(
                 self.store, attempt.id, error_class=verdict.error, outcome=outcome,
@@ -50,29 +52,23 @@ class Endings(Dispatch):
             )  # fmt: skip
             attempts.update(self.store, attempt.id, phase=Phase.ENDED)
             self._remember(attempt, verdict, delivered, outcome)
-            self._weigh(attempt, verdict, consequence)
+            self.let_rest(attempt, verdict, consequence)
             self._move(task, attempt, verdict, consequence, status, delivered)
             self.event("attempt_ended", task.key, attempt=attempt.n, outcome=outcome,
                        session=attempt.session, agent=attempt.agent,
                        error=one_line(verdict.message),
                        error_class=verdict.error.value if verdict.error else None)  # fmt: skip
+            again = self.ask_again(task, told, verdict) if consequence.ask else None
         self._tries.pop(attempt.id, None)
         self.publish(SessionChanged(attempt.session))
         self.sidecar(task.key)
         self.stir()
+        if again is not None:
+            self.advance(again)
 
-    def _history(self, task: Task, verdict: Verdict) -> retry.History:
-        past = attempts.since_fresh(self.store, task.key)
-        same = parked = 0
-        for old in reversed(past):
-            if old.error_class is not verdict.error:
-                break
-            same += 1
-        for old in reversed(past):
-            if old.error_class not in retry.OURS:
-                break
-            parked += 1
-        return retry.History(counted=task.attempts, same_error=same, parked=parked)
+    def after_work(self, task: Task, delivered: work.Delivered | None) -> Status:  # noqa: ARG002
+        """Where finished work leads: done, unless it is reviewed first; see `Reviews`."""
+        return Status.DONE
 
     def _move(
         self, task: Task, attempt: Attempt, verdict: Verdict, consequence: retry.Consequence,
@@ -83,43 +79,23 @@ class Endings(Dispatch):
         if verdict.answer is not None and verdict.answer.summary:
             columns["summary"] = verdict.answer.summary
         columns["last_error"] = "" if verdict.ok else verdict.message
-        waits = status in (Status.BLOCKED, Status.NEEDS_REVIEW)
-        columns["blocked_reason"] = consequence.reason if waits else ""
+        reason = consequence.reason
         if delivered is not None and delivered.removed:
             columns.update(branch="", worktree="")
         if status is Status.ROUTED and consequence.other_agent:
-            columns.update(self._next_choice(task, attempt, consequence))
+            choice = self.onward(task, attempt, verdict)
+            if choice is None:
+                status = columns["status"] = Status.NEEDS_REVIEW
+                reason = f"{one_line(reason)} (all have been tried: {self.tried(task)})"
+            else:
+                columns.update(agent=choice.agent, model=choice.model)
+        waits = status in (Status.BLOCKED, Status.NEEDS_REVIEW)
+        columns["blocked_reason"] = reason if waits else ""
         columns["delegated"] = int(consequence.delegated)
         tasks.update(self.store, task.key, self.now(), **columns)
         self.event("task_changed", task.key, status=status.value,
-                   reason=one_line(consequence.reason))  # fmt: skip
+                   reason=one_line(reason))  # fmt: skip
         self.tell_parent(task.parent)
-
-    def _weigh(self, attempt: Attempt, verdict: Verdict, consequence: retry.Consequence) -> None:
-        """Let the agent (or the model that was used) rest, and weigh it anew."""
-        if consequence.cooldown:
-            broken = verdict.error in retry.BROKEN_AGENT
-            model = "" if broken else attempt.model
-            jobs.cool(self.store, attempt.agent, model, consequence.cooldown, verdict.message)
-        weight = self.weights().get(attempt.agent, FULL)
-        if verdict.error in retry.LIMITS:
-            jobs.set_weight(self.store, attempt.agent, limited(weight), self.now())
-        elif verdict.ok and weight < FULL:
-            jobs.set_weight(self.store, attempt.agent, succeeded(weight), self.now())
-
-    def _next_choice(
-        self, task: Task, attempt: Attempt, consequence: retry.Consequence
-    ) -> dict[str, str]:
-        """Agent and model of the next attempt: after a limit the same agent's next model, else
-        the next agent. An agent that a person named is kept; it may wait until it can go on."""
-        config = self.config_of(task.project)
-        model = self.model_for(attempt.agent, task.complexity, config)
-        if consequence.cooldown and attempt.model and model:
-            return {"agent": attempt.agent, "model": model}
-        if task.wanted_agent:
-            return {}
-        agent = next_agent(attempt.agent, 2, self.field(config))
-        return {"agent": agent, "model": self.model_for(agent, task.complexity, config) or ""}
 
     def _delegate(
         self, task: Task, attempt: Attempt, answer: Answer, consequence: retry.Consequence
@@ -195,6 +171,8 @@ def ours(message: str) -> Verdict:
 def _outcome(verdict: Verdict, status: Status) -> str:
     if status is Status.DONE:
         return "done" if verdict.ok else "closed"
+    if status is Status.IN_REVIEW:
+        return "done"
     if verdict.ok:
         return status.value if status is not Status.ROUTED else "in_progress"
     if verdict.error in (ErrorClass.LOST, ErrorClass.CANCELLED):
@@ -202,7 +180,7 @@ def _outcome(verdict: Verdict, status: Status) -> str:
     return "failed"
 
 
-def _stopped(attempt: Attempt, verdict: Verdict) -> Verdict:
+def stopped(attempt: Attempt, verdict: Verdict) -> Verdict:
     """The verdict of an attempt that somebody stopped, unless it was done before that came."""
     if verdict.ok:
         return verdict

@@ -33,7 +33,7 @@ class Ledger(Service):
     """The engine's store and config. `write()` is the only way to change the database."""
 
     name = "engine"
-    aside_threads = 8
+    aside_threads = 12
 
     def __init__(self, home: Home, name: str = "") -> None:
         super().__init__(home, name)
@@ -222,7 +222,7 @@ def _end_old_tools(home: Home) -> None:
     """End git commands that an engine killed in mid-work left running: they would race with what
     this one does next. What they half did is repeated."""
     mark = f"{home.root}:engine"
-    process.end(process.marked(mark))
+    process.end(process.marked(mark, below=True))
     os.environ[MARK] = mark
 
 

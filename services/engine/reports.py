@@ -27,13 +27,13 @@ from orch.model import Attempt, Event, Phase, Session
 from orch.service import answers
 from orch.store import attempts, events, jobs, notices, outbox, takeovers, tasks
 from services.engine.attempts import DAY
-from services.engine.tasks import TaskDesk
+from services.engine.routes import RouteDesk
 
 EVENT_BYTES = 700_000
 """How much of the events log goes into one reply."""
 
 
-class ReportDesk(TaskDesk):
+class ReportDesk(RouteDesk):
     """Answers what others read, and leases effects."""
 
     @answers(EventsSince)
@@ -80,10 +80,12 @@ class ReportDesk(TaskDesk):
     def overview(self, _request: GetOverview) -> Overview:
         """What `orch status` shows of the engine."""
         open_now = [a for a in attempts.open_ones(self.store) if a.launched_at]
-        problems = [self.config_problem, *self.loaded.problems]
+        problems = [self.config_problem, *self.loaded.problems, *self.skill_problems()]
         if self.problem:
             problems.append(f"database: {self.problem}")
-        cooling = jobs.cooling(self.store, self.now())
+        cooling, broken = jobs.cooling(self.store, self.now()), jobs.broken(self.store)
+        for agent, why in broken.items():
+            problems.append(f"{agent} is out of use until `orch agents --check` passes: {why}")
         return Overview(
             slots_used=self.load().total,
             slots_max=self.loaded.config.engine.max_parallel,
@@ -91,8 +93,9 @@ class ReportDesk(TaskDesk):
             sessions=self._sessions(open_now[:500]),
             problems=tuple(text for text in problems if text),
             cooldowns={agent: until for agent, (until, _) in cooling.items()},
+            broken=broken,
+            resting=tuple(jobs.resting(self.store, self.now())),
             agents=attempts.record(self.store, self.now() - 7 * DAY),
-            resting=tuple(jobs.all_cooling(self.store, self.now())),
             notices=tuple(notices.latest(self.store, self.now() - DAY, 5)),
         )
 
@@ -121,10 +124,7 @@ class ReportDesk(TaskDesk):
     def clear_cooldowns(self, request: ClearCooldowns) -> Done:
         """Let agents be used again."""
         with self.write():
-            if request.own:
-                jobs.mend(self.store, request.agent)
-            else:
-                jobs.warm(self.store, request.agent)
+            jobs.warm(self.store, request.agent)
             self.event("cooldowns_cleared", "", agent=request.agent)
         self.stir()
         return Done()
@@ -135,8 +135,8 @@ class ReportDesk(TaskDesk):
     def take_effects(self, request: TakeEffects) -> Effects:
         """Lease what waits for a target."""
         with self.write():
-            if request.fresh:
-                outbox.free(self.store, request.target)
+            if request.holding is not None:
+                outbox.free(self.store, request.target, request.holding)
             taken = outbox.take(
                 self.store, request.target, self.now(),
                 min(max(request.lease_seconds, 1.0), 3600.0), max(1, min(request.limit, 100)),

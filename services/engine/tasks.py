@@ -18,7 +18,6 @@ from orch.messages import (
     KillTask,
     ListTasks,
     RetryTask,
-    RouteTask,
     RunTask,
     TaskAdded,
     TaskDetail,
@@ -26,10 +25,10 @@ from orch.messages import (
     TaskTotals,
     UnblockTask,
 )
-from orch.model import Status, Task
+from orch.model import Profile, Status, Task
 from orch.service import answers
-from orch.store import approvals, attempts, takeovers, tasks
-from services.engine.attempts import Attempts
+from orch.store import approvals, attempts, reviews, takeovers, tasks
+from services.engine.reviews import Reviews
 
 TITLE_CHARACTERS = 20_000
 PAGE_BYTES = 900_000
@@ -37,24 +36,30 @@ FIRST = 1_000_000
 """The priority of a task that somebody wants to run now."""
 
 
-class TaskDesk(Attempts):
+class TaskDesk(Reviews):
     """Answers the requests about tasks."""
 
     @answers(AddTask)
     def add_task(self, request: AddTask) -> TaskAdded:
         """Create an internal task."""
-        task = self._new_task(request)
+        task = self.new_task(request)
         with self.write():
-            key = tasks.insert_internal(self.store, task, routing.priority(task.labels))
-            for after in task.after:
-                tasks.add_dependency(self.store, key, after)
-            self.event("task_added", key, title=task.title[:300], project=task.project,
-                       source=task.source)  # fmt: skip
+            key = self.keep_task(task)
         self.sidecar(key)
         self.stir()
         return TaskAdded(key, task.status.value)
 
-    def _new_task(self, request: AddTask) -> Task:
+    def keep_task(self, task: Task) -> str:
+        """Store a new task, inside the caller's transaction; returns its key."""
+        key = tasks.insert_internal(self.store, task, routing.priority(task.labels))
+        for after in task.after:
+            tasks.add_dependency(self.store, key, after)
+        self.event("task_added", key, title=task.title[:300], project=task.project,
+                   source=task.source)  # fmt: skip
+        return key
+
+    def new_task(self, request: AddTask) -> Task:
+        """The task that a request describes, checked. Raises `Malformed`, `NotFound`."""
         if not request.title.strip():
             raise Malformed("a task needs a title")
         if len(request.title) > TITLE_CHARACTERS:
@@ -101,12 +106,16 @@ class TaskDesk(Attempts):
     def get_task(self, request: GetTask) -> TaskDetail:
         """One task with its attempts and why it waits."""
         task = self.find(request.id, request.project)
+        merge = reviews.merge_of(self.store, task.key)
         running = attempts.open_of(self.store, task.key)
         return TaskDetail(
             task=task,
             attempts=tuple(attempts.of_task(self.store, task.key)),
             waiting_for=self.why_waiting(task),
             children=tuple(tasks.children(self.store, task.key)),
+            reviews=tuple(reviews.of_task(self.store, task.key, limit=3)),
+            merged=merge.made if merge is not None and merge.done else "",
+            merged_onto=merge.onto if merge is not None and merge.done else "",
             approvals=tuple(approvals.of_task(self.store, task.key, limit=20)),
             taken=takeovers.of_attempt(self.store, running.id) if running else None,
         )
@@ -120,31 +129,6 @@ class TaskDesk(Attempts):
         )
 
     # ---- acting ------------------------------------------------------------------------------
-
-    @answers(RouteTask)
-    def route_task(self, request: RouteTask) -> Done:
-        """Choose the agent again."""
-        task = self._idle(request)
-        config = self.config_of(task.project)
-        if request.agent and request.agent not in config.agents:
-            raise NotFound(
-                f"there is no agent {request.agent!r}",
-                f"known agents: {', '.join(sorted(config.agents))}",
-            )
-        wish = request.agent or task.wanted_agent
-        chosen = self.routed(msgspec.structs.replace(task, wanted_agent=wish), config)
-        if not chosen.agent:
-            raise Refused(chosen.reason)
-        if task.status not in (Status.NEW, Status.ROUTED):
-            raise Refused(f"{task.key} is {task.status}", f"`orch task retry {task.key}` first")
-        with self.write():
-            tasks.update(
-                self.store, task.key, self.now(), status=Status.ROUTED, agent=chosen.agent,
-                wanted_agent=wish, route_reason=chosen.reason,
-            )  # fmt: skip
-            self.event("task_routed", task.key, agent=chosen.agent, reason=chosen.reason)
-        self.stir()
-        return Done()
 
     @answers(RunTask)
     def run_task(self, request: RunTask) -> Done:
@@ -246,7 +230,7 @@ class TaskDesk(Attempts):
 
     def _idle(self, request: ActOnTask) -> Task:
         task = self.find(request.id, request.project)
-        if task.status is Status.IN_PROGRESS:
+        if attempts.open_of(self.store, task.key) is not None:
             raise Refused(f"{task.key} is running", f"stop it first: `orch task kill {task.key}`")
         return task
 
@@ -254,10 +238,12 @@ class TaskDesk(Attempts):
         columns: dict[str, object] = {
             "status": Status.NEW, "blocked_reason": "", "last_error": "", "not_before": 0.0,
             "agent": "", "model": "", "route_reason": "", "delegated": 0,
+            "route_failures": 0, "route_warnings": (), "profile": Profile(),
         }  # fmt: skip
         if fresh:
             past = attempts.of_task(self.store, task.key, limit=1)
             columns.update(attempts=0, route_attempts=0, fresh_after=past[-1].n if past else 0)
+            reviews.start_over(self.store, task.key)
         tasks.update(self.store, task.key, self.now(), **columns)
         self.event("task_changed", task.key, status="new", reason=how, by=by)
         self.tell_parent(task.parent)

@@ -12,19 +12,31 @@ import msgspec
 
 from orch import agents
 from orch.config.schema import AgentConfig, Config
-from orch.core import prompt
+from orch.core import prompt, review
 from orch.errors import Refused, Unknown
 from orch.hosts import Host
 from orch.hosts.attempt import order as launch_order
 from orch.hosts.attempt import recorded
-from orch.model import Attempt, Task, Verdict
-from orch.paths import Home, data
+from orch.model import Attempt, ErrorClass, Skill, Task, Verdict
+from orch.paths import Home
 from orch.session.launch import Launch, Result, prepare
 from orch.tools import git
+from orch.tools.merging import Identity
+from services.engine import telling
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent is asked once more: after which failure, with which text, and in which
+    conversation of its own ('' for an agent that keeps none)."""
+
+    why: ErrorClass
+    problem: str = ""
+    session: str = ""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt with all that the work on it needs."""
+    """One attempt with all that the work on it needs. `before` are the attempts of the conversation
+    that failed and whose work it takes up; `cycle` counts the reviews of its task."""
 
     home: Home
     host: Host
@@ -34,6 +46,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
     known: prompt.Known
     earlier_base: str = ""
+    skills: tuple[Skill, ...] = ()
+    asked: Asked | None = None
+    before: tuple[Attempt, ...] = ()
+    cycle: int = 1
     budget: dict[str, Any] = {}
     """What the agent may spend (`orch.agents.budget.written`)."""
 
@@ -87,23 +103,18 @@ def launch(order: Order) -> None:
     spec = order.config.agents.get(order.attempt.agent)
     if spec is None:
         raise Refused(f"there is no agent {order.attempt.agent} any more", "retry the task")
+    told = telling.told(order)
     files = {
-        "prompt-sys.md": system_text(order.home),
-        "prompt-msg.md": prompt.message(order.task, order.known),
+        "prompt-sys.md": told.system,
+        "prompt-msg.md": told.message,
     }
-    plan = agents.plan(order.attempt.agent, _spec(spec), _work(order))
+    plan = agents.plan(order.attempt.agent, agent_spec(spec), _work(order))
     for name, text in {**files, **plan.files}.items():
         path = order.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     prepare(_launch(order, spec, plan))
     order.host.start(order.attempt.session, order.folder, Path(order.attempt.worktree))
-
-
-def system_text(home: Home) -> str:
-    """The system prompt: `prompts/agent.md` of the home, else the shipped one."""
-    own = home.prompts / "agent.md"
-    return (own if own.is_file() else data("prompts") / "agent.md").read_text(encoding="utf-8")
 
 
 def timeout_of(config: Config, agent: AgentConfig | None, complexity: str) -> float:
@@ -120,10 +131,22 @@ def collect(order: Order) -> tuple[Verdict, Result | None]:
     ended = result or Result(ended_by="lost", message="the session ended unheard")
     spec = order.config.agents.get(order.attempt.agent)
     protocol = spec.read_as if spec is not None else "command"
-    return agents.verdict(protocol, recorded(order.host, order.folder, ended)), result
+    judge = review.judged if order.attempt.kind == "review" else review.worked
+    return judge(agents.verdict(protocol, recorded(order.host, order.folder, ended))), result
 
 
-def deliver(order: Order, summary: str) -> Delivered:
+def deliver(order: Order) -> tuple[Verdict, Delivered]:
+    """Keep what the attempt left; nothing stays of a finished one that changed nothing."""
+    verdict, _ = collect(order)
+    delivered = keep(order, verdict.answer.summary if verdict.answer else "")
+    done = verdict.ok and (verdict.answer is None or verdict.answer.status == "done")
+    done = done or order.attempt.outcome == "closed"
+    if done and not delivered.files and not delivered.removed and tidy(order):
+        delivered = msgspec.structs.replace(delivered, removed=True)
+    return verdict, delivered
+
+
+def keep(order: Order, summary: str) -> Delivered:
     """End what the attempt left running, then keep what it left in its worktree: committed on its
     branch. A worktree in which nothing was changed is removed with its branch."""
     order.host.sweep(order.run)
@@ -132,10 +155,9 @@ def deliver(order: Order, summary: str) -> Delivered:
         stands = git.commit_of(order.repo, f"refs/heads/{branch}")
         files = git.files_changed(order.repo, base, branch) if stands and base else ()
         return Delivered(committed=False, files=files, removed=not stands)
-    identity = order.config.git.name or f"{order.attempt.agent}[bot]"
-    email = order.config.git.email or f"{order.attempt.agent}@orch.invalid"
+    who = identity(order.config, order.attempt.agent)
     text = prompt.commit_message(order.task, summary)
-    committed = git.commit_all(worktree, text, identity, email)
+    committed = git.commit_all(worktree, text, who.name, who.email)
     files = git.files_changed(worktree, base) if base else ()
     return Delivered(committed=committed, files=files, removed=False)
 
@@ -148,6 +170,12 @@ def tidy(order: Order) -> bool:
     git.remove_worktree(order.repo, worktree)
     git.delete_branch(order.repo, order.attempt.branch, order.attempt.base)
     return True
+
+
+def identity(config: Config, agent: str) -> Identity:
+    """Who commits: as configured, else the agent; its own commits are made under it too."""
+    name, email = config.git.name, config.git.email
+    return Identity(name or f"{agent}[bot]", email or f"{agent}@orch.invalid")
 
 
 def missing_tools(wanted: tuple[str, ...]) -> list[str]:
@@ -163,7 +191,8 @@ def write_sidecar(folder: Path, text: bytes) -> None:
     fresh.replace(folder / "sidecar.json")
 
 
-def _spec(spec: AgentConfig) -> agents.AgentSpec:
+def agent_spec(spec: AgentConfig) -> agents.AgentSpec:
+    """An agent of the config as its adapter wants it."""
     return agents.AgentSpec(
         protocol=spec.protocol, command=spec.command, env=spec.env, models=spec.models,
         mode=spec.mode, reads=spec.reads,
@@ -181,6 +210,7 @@ def _work(order: Order) -> agents.Work:
         worktree=order.attempt.worktree,
         model=order.attempt.model,
         run=order.run,
+        resume=order.asked.session if order.asked is not None else "",
         metered=bool(order.budget),
         permissions=agents.Permissions(
             mode=allowed.mode,
@@ -201,7 +231,9 @@ def _launch(order: Order, spec: AgentConfig, plan: agents.Plan) -> Launch:
         attempt=attempt.n,
         run=order.run,
         cwd=attempt.worktree,
-        env=agents.environment(dict(os.environ), plan.env, plan.passes),
+        env=agents.environment(
+            dict(os.environ), {**identity(order.config, attempt.agent).env, **plan.env}, plan.passes
+        ),
         socket=str(home.session_socket(attempt.session)),
         fence=attempt.fence,
         agent=attempt.agent,

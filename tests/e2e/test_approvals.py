@@ -181,3 +181,18 @@ def test_a_question_with_options_wants_a_choice(world):
 
     world.wait_for(task=task, status="done")
     assert json.dumps({"What to buy?": "Bread"}) in shown(world, task)
+
+
+def test_the_next_attempt_is_told_the_answers_of_the_one_before(world):
+    configured(world, ["hear"], ["ask", *BUILD], ["exit", 3])
+    world.up()
+    task = begin(world)
+    asked(world, task)
+    world.orch("task", "deny", task, "keep the build")
+    world.until(lambda: len(world.task(task)["attempts"]) == 2, "another attempt")
+    asked(world, task)
+    told = (world.log_of(task, 2).parent / "prompt-msg.md").read_text()
+    assert "may it use Bash: rm -r build?" in told
+    assert "denied: keep the build" in told
+    world.orch("task", "close", task)
+    world.wait_for(task=task, status="done")

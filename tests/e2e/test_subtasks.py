@@ -28,8 +28,8 @@ def test_a_task_goes_on_with_the_summaries_when_its_subtasks_are_done(world):
     done = world.wait_for(task=task, status="done")
     assert [a["outcome"] for a in done["attempts"]] == ["blocked", "done"]
     told = (Path(done["attempts"][1]["folder"]) / "prompt-msg.md").read_text()
-    assert "int-2: One: did the one" in told
-    assert "int-3: Two: did the two" in told
+    assert "the subtask int-2\nOne: did the one" in told
+    assert "the subtask int-3\nTwo: did the two" in told
     assert len(world.orch("task", "list", "--all", "--json").json) == 3
 
 

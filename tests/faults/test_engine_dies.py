@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from orch.supervisor.roster import BUILT_IN
+from orch.messages import AddPlan, PlannedTask
 from tests.support.job_file import detail, fire, wait_ended, write_jobs
 from tests.support.world import World
 
@@ -15,33 +14,9 @@ MOST = 60
 """More moments than one task has; the test finds out how many there are."""
 
 
-@pytest.fixture
-def mortal(world: World) -> World:
-    """A world whose engine dies when told."""
-    here = world.root / "strike"
-    here.mkdir()
-    (here / "strike").write_text("0")
-    services = []
-    for entry in BUILT_IN.services:
-        row = {"name": entry.name, "module": entry.module, "sockets": entry.sockets}
-        if entry.name == "engine":
-            row |= {
-                "module": "tests.support.dying_engine",
-                "environment": {"ORCH_STRIKE": str(here)},
-            }
-        services.append(row)
-    plan = {
-        "services": services,
-        "limits": {"first_wait": 0.05, "longest_wait": 0.1, "crashes": 1000},
-    }
-    (world.root / "roster.json").write_text(json.dumps(plan))
-    world.env["ORCH_ROSTER"] = str(world.root / "roster.json")
-    return world
-
-
 def moments(world: World) -> int:
     """How many moments there have been so far."""
-    return (world.root / "strike" / "count").stat().st_size
+    return len((world.root / "strike" / "moments").read_text().splitlines())
 
 
 def one_task(world: World, ran: Path, title: str) -> dict:
@@ -97,3 +72,32 @@ def test_a_jobs_command_runs_once_wherever_the_engine_dies(mortal: World):
         "starting", "running",
     }  # fmt: skip
     assert len({run.run for run in detail(mortal, "count").runs}) == len(died) + 2
+
+
+@pytest.mark.timeout(300)
+def test_a_plan_is_there_whole_and_once_wherever_the_engine_dies(mortal: World):
+    mortal.up()
+    steps = (
+        PlannedTask(title="ground"),
+        PlannedTask(title="walls", after=(0,)),
+        PlannedTask(title="roof", after=(0, 1)),
+    )
+    died = []
+    for step in (1, 2):
+        (mortal.root / "strike" / "strike").write_text(str(_counted(mortal) + step))
+        added = mortal.ask(AddPlan("octo/demo", steps, f"House {step}"))
+        died.append((mortal.root / "strike" / "died").read_text())
+        first = 4 * step - 3
+        keys = [f"int-{number}" for number in range(first, first + 4)]
+        assert (added.parent, *added.tasks) == tuple(keys), died[-1]
+        tasks = mortal.wait_all_done(4 * step)
+        assert [task.key for task in tasks][-4:] == keys, died[-1]
+        after = {task.title: task.after for task in tasks[-4:]}
+        assert after["roof"] == (keys[1], keys[2]), died[-1]
+        assert {task.parent for task in tasks[-3:]} == {keys[0]}, died[-1]
+    assert [moment.split(": ")[1] for moment in died] == ["before commit", "after commit"]
+
+
+def _counted(world: World) -> int:
+    """How many moments there have been, should there have been any."""
+    return moments(world) if (world.root / "strike" / "count").exists() else 0

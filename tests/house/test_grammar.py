@@ -14,7 +14,7 @@ from orch.messages import Message, Occurred, Request, concrete, reply_type
 VERB_LIST = """
     Act Add Adopt Answer Approve Ask Block Cancel Check Claim Clear Close Collect Count Deny Fire
     Get Kill Link List Mark Ping Publish Read Release Reload Remove Report Reroute Resize Restart
-    Resume Retry Review Route Run Send Set Show Start Stop Subscribe Take Unblock Unlink Watch
+    Resume Retry Review Route Run Send Set Show Start Stop Subscribe Sync Take Unblock Unlink Watch
 """
 VERBS = frozenset(VERB_LIST.split())
 NAMED_BY_DESIGN = frozenset(

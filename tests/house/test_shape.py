@@ -12,7 +12,10 @@ import pytest
 from tests.house.source import ROOT, Source, imports, shipped, sources, within
 
 FILE_LINES, FUNCTION_LINES, LINE_LENGTH = 420, 60, 100
-WHOLE = {"orch/messages.py": "the whole grammar in one place, by design"}
+WHOLE = {
+    "orch/messages.py": "the whole grammar in one place, by design",
+    "orch/model.py": "every noun in one place",
+}
 """Files that may be longer, and why."""
 
 BANNED_NAMES = frozenset({"utils", "util", "common", "helpers", "helper", "misc", "base"})

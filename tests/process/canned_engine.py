@@ -29,6 +29,7 @@ from orch.messages import (
     Output,
     Overview,
     ReadOutput,
+    RerouteTask,
     RetryTask,
     RouteTask,
     RunTask,
@@ -37,6 +38,7 @@ from orch.messages import (
     Sessions,
     TaskAdded,
     TaskDetail,
+    TaskRouted,
     Tasks,
     TaskTotals,
     UnblockTask,
@@ -58,7 +60,7 @@ class CannedEngine(Service):
         self.attempts: dict[str, tuple[Attempt, ...]] = {}
         self.sessions: list[Session] = []
         self.events: list[Event] = []
-        self.acts: list[ActOnTask] = []
+        self.acts: list[ActOnTask | RouteTask | RerouteTask] = []
         self.usage = Usage(input_tokens=1200, output_tokens=34, usd=0.5)
         self.keys: dict[str, str] = {}
 
@@ -135,7 +137,6 @@ class CannedEngine(Service):
 
     @answers(RunTask)
     @answers(RetryTask)
-    @answers(RouteTask)
     @answers(UnblockTask)
     @answers(BlockTask)
     @answers(CloseTask)
@@ -147,6 +148,13 @@ class CannedEngine(Service):
                 raise Refused(f"{task.key} has no running attempt", "`orch task get` shows it")
         self.acts.append(request)
         return Done()
+
+    @answers(RouteTask)
+    @answers(RerouteTask)
+    def route(self, request: RouteTask | RerouteTask) -> TaskRouted:
+        task = self._find(request.id, request.project)
+        self.acts.append(request)
+        return TaskRouted(task.key, request.agent, "tiny", "simple", "a \x1b[31mwhim", ("odd",))
 
     @answers(EventsSince)
     def events_since(self, request: EventsSince) -> Events:

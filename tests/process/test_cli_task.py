@@ -162,6 +162,7 @@ def test_a_circle_of_parents_is_shown_once_and_a_deep_tree_whole(
         (("run",), "RunTask"),
         (("retry", "int-1"), "RetryTask"),
         (("route", "1", "--agent", "shell"), "RouteTask"),
+        (("reroute", "1", "shell"), "RerouteTask"),
         (("unblock", "all"), "UnblockTask"),
         (("unblock", "1"), "UnblockTask"),
         (("block", "1", "for a reason"), "BlockTask"),
@@ -173,11 +174,21 @@ def test_acts_ask_the_engine_and_say_by_whom(
 ) -> None:
     canned.engine.put(key="int-1")
     answer = orch("task", *words, "--json")
-    assert set(answer) == {"id", "status"}
+    assert set(answer) >= {"id", "status"}
     (act,) = canned.engine.acts
     assert (type(act).__name__, act.by) == (kind, "ada")
     assert getattr(act, "reason", "") == ("for a reason" if kind == "BlockTask" else "")
-    assert getattr(act, "agent", "") == ("shell" if kind == "RouteTask" else "")
+    assert getattr(act, "agent", "") == ("shell" if "oute" in kind else "")
+
+
+def test_a_choice_is_told_with_its_reason_and_what_is_odd(canned: Canned, orch: Orch) -> None:
+    canned.engine.put(key="int-1")
+    told = orch("task", "reroute", "1", "shell")
+    assert told == "int-1: shell (tiny, simple): a �[31mwhim\nnote: odd\n"
+    document = orch("task", "route", "1", "--agent", "shell", "--json")
+    assert (document["agent"], document["complexity"], document["warnings"]) == (
+        "shell", "simple", ["odd"],
+    )  # fmt: skip
 
 
 def test_a_refused_act_is_an_error_with_a_hint(canned: Canned, orch: Orch) -> None:

@@ -259,7 +259,7 @@ def test_a_setting_of_one_project_is_in_its_file_and_wins_there(orch, tmp_path):
     [
         (("set", "workflow.max_attempts", "0"), 1, "expected int from 1 to 1000, got 0"),
         (("set", "workflow.max_atempts", "1"), 1, "did you mean workflow.max_attempts?"),
-        (("set", "router.mode", "llm"), 1, "this version of orch does not have llm yet"),
+        (("set", "router.mode", "luck"), 1, "expected label_only or llm or"),
         (("set", "gh.repo", "a/b"), 4, "there is no project here"),
         (("set", "git.name", "x", "--here"), 4, "there is no project here"),
         (("get", "nope"), 4, "nope: unknown key"),

@@ -1,8 +1,10 @@
 """The real engine, except that it kills itself (SIGKILL) once, at the moment it was told.
 
-Moments are counted over all its lives in a file: just before and just after each commit, and just
-before and after each piece of work that it does aside. `strike` in the folder named by
-`ORCH_STRIKE` holds the number of the moment to die at.
+Moments are noted over all its lives in the file `moments`, a line each, in the folder named by
+`ORCH_STRIKE`: just before and just after each commit that changes something, and just before and
+after each piece of work that it does aside. What it notes of deaths comes whenever it comes, and is
+not counted. `strike` there holds the number of the moment to die at, or `SINCE NTH NAME`: the nth
+moment of that name after so many others.
 """
 
 from __future__ import annotations
@@ -19,14 +21,20 @@ from services.engine.engine import Engine
 
 
 def moment(name: str) -> None:
-    """Count a moment; die when it is the one."""
+    """Note a moment; die when it is the one."""
     here = Path(os.environ["ORCH_STRIKE"])
-    counted = os.open(here / "count", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.write(counted, b"x")
-    number = os.fstat(counted).st_size
-    os.close(counted)
-    if number == int((here / "strike").read_text() or 0):
-        (here / "died").write_text(f"{number}: {name}")
+    noted = os.open(here / "moments", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.write(noted, f"{name}\n".encode())
+    os.close(noted)
+    names = (here / "moments").read_text().splitlines()
+    since, _, wanted = (here / "strike").read_text().partition(" ")
+    nth, _, wanted = wanted.partition(" ")
+    if wanted:
+        due = name == wanted and names[int(since) :].count(name) == int(nth)
+    else:
+        due = len(names) == int(since or 0)
+    if due and not (here / "died").exists():
+        (here / "died").write_text(f"{len(names)}: {name}")
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -34,15 +42,25 @@ class DyingEngine(Engine):
     """Dies before or after a commit, before or after work aside."""
 
     name = "engine"
+    beside = False
+
+    def on_supervision(self, event: dict[str, Any]) -> None:
+        self.beside = True
+        try:
+            super().on_supervision(event)
+        finally:
+            self.beside = False
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        outermost = not self.store.db.in_transaction
+        outermost = not self.store.db.in_transaction and not self.beside
+        before = self.store.db.total_changes()
         with super().write():
             yield
-            if outermost:
+            changed = outermost and self.store.db.total_changes() != before
+            if changed:
                 moment("before commit")
-        if outermost:
+        if changed:
             moment("after commit")
 
     def _step(self, attempt: Any, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
@@ -54,14 +72,25 @@ class DyingEngine(Engine):
 
         super()._step(attempt, mortal, then)
 
-    def _aside_for(self, run: Any, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
+    def apart(self, task: Any, run: Callable[[], Any], then: Callable[..., object]) -> None:
+        def mortal() -> Any:
+            moment(f"before work in review: {then.__name__}")
+            found = run()
+            moment(f"after work in review: {then.__name__}")
+            return found
+
+        super().apart(task, mortal, then)
+
+    def _aside_for_run(
+        self, run: Any, work: Callable[[], Any], then: Callable[[Any], object]
+    ) -> None:
         def mortal() -> Any:
             moment(f"before the job's work in {run.state}")
             found = work()
             moment(f"after the job's work in {run.state}")
             return found
 
-        super()._aside_for(run, mortal, then)
+        super()._aside_for_run(run, mortal, then)
 
 
 def main() -> None:

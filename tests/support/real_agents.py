@@ -68,8 +68,9 @@ class Scene:
     def settings(self) -> dict[str, str]:
         """The settings of the person, file by file; what a CLI keeps of its own is left out."""
         person = self.world.root / "person"
-        files = [*person.glob("*.json"), *person.glob(".codex/*.toml"), *person.glob(".claude/*")]
-        return {str(file): file.read_text() for file in files if file.suffix}
+        files = [*person.glob("opencode.json"), *person.glob(".codex/*.toml")]
+        files += person.glob(".claude/settings*.json")
+        return {str(file): file.read_text() for file in files}
 
     def add(self, title: str = "Greet") -> str:
         """Add a task."""

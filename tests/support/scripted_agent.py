@@ -1,5 +1,7 @@
 """An agent that does what the task's body says, one `do:` line after the other.
 
+A reviewer does the `judge:` lines of the task that it reviews instead.
+
 do: say TEXT            print a line
 do: lines N             print N numbered lines
 do: slow N MS           print N numbered lines, so many milliseconds apart
@@ -9,6 +11,9 @@ do: wait PATH           wait until a file exists
 do: read                echo lines from the terminal until `stop`
 do: raw HEX             print bytes
 do: first CMD           do CMD in the first attempt only
+do: once PATH CMD       do CMD unless it was done before (PATH tells)
+do: run CMD             run a shell command in the worktree
+do: fed CMD             do CMD only when the prompt tells of a review
 do: answer JSON         write the answer to ORCH_OUTPUT_FILE
 do: count PATH          append one byte to a file
 do: daemon              leave a process of its own session behind
@@ -18,6 +23,7 @@ do: exit CODE           leave
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -28,10 +34,21 @@ WAIT_SECONDS = 90
 
 def main() -> None:
     """Read the prompt and act."""
-    prompt = Path(os.environ["ORCH_PROMPT_FILE"]).read_text(errors="replace")
-    for line in prompt.splitlines():
-        if line.startswith("do: "):
-            act(line.removeprefix("do: "))
+    sign = "judge: " if "You review the work" in told("ORCH_SYSTEM_FILE") else "do: "
+    for line in body(told("ORCH_PROMPT_FILE")):
+        if line.startswith(sign):
+            act(line.removeprefix(sign))
+
+
+def told(name: str) -> str:
+    """What it is told, in the file that a variable names."""
+    return Path(os.environ[name]).read_text(errors="replace")
+
+
+def body(prompt: str) -> list[str]:
+    """The lines of the task's own text: those of a parent or a comment are not for this agent."""
+    part = re.search(r"^<<< (\w+) the task's text\n(.*?)^>>> \1$", prompt, re.M | re.S)
+    return part[2].splitlines() if part else []
 
 
 def act(command: str) -> None:
@@ -60,6 +77,16 @@ def act(command: str) -> None:
         os.write(1, bytes.fromhex(rest))
     elif verb == "first":
         if os.environ["ORCH_ATTEMPT"] == "1":
+            act(rest)
+    elif verb == "once":
+        path, _, command = rest.partition(" ")
+        if not Path(path).exists():
+            Path(path).touch()
+            act(command)
+    elif verb == "run":
+        subprocess.run(["sh", "-ec", rest], check=True)
+    elif verb == "fed":
+        if "The review asked for changes" in told("ORCH_PROMPT_FILE"):
             act(rest)
     elif verb == "answer":
         Path(os.environ["ORCH_OUTPUT_FILE"]).write_text(rest)

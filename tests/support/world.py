@@ -21,6 +21,7 @@ from msgspec import to_builtins
 
 from orch.cli import daemon, documents
 from orch.client import Client
+from orch.errors import Unavailable
 from orch.messages import GetTask, ListTasks, R, Request
 from orch.model import Task
 from orch.paths import Home, scratch
@@ -34,13 +35,12 @@ CONFIG = """\
 projects:
 {projects}
 router:
-  mode: round_robin
-  agents: [script]
+  {router}
 agents:
   script:
     protocol: command
     command: [{python}, {agent}]
-engine:
+{agents}engine:
   max_parallel: {max_parallel}
   tick_interval: 1
   sync_interval: 2
@@ -81,6 +81,9 @@ class World:
         self.inside: tuple[str, ...] = ()
         """Put before orchd's command: what makes it run somewhere else (a network of its own)."""
         self.more = ""
+        self.router = "mode: round_robin\n  agents: [script]"
+        self.agents = ""
+        """What stands below `router`, and further agents, for the next `configure`."""
         self.env = self._environment()
         self.project("octo/demo")
 
@@ -105,6 +108,12 @@ class World:
         self.configure()
         return path
 
+    def agent(self, name: str, **more: Any) -> None:
+        """Configure one more agent that does as its task says."""
+        spec = {"protocol": "command", "command": [sys.executable, str(AGENT)], **more}
+        self.agents += f"  {name}: {json.dumps(spec)}\n"
+        self.configure()
+
     def configure(self, more: str | None = None, *, max_parallel: int = 0) -> None:
         """Write `config.yml`; `more` is YAML added at its end, and kept for later calls."""
         self.more = self.more if more is None else more
@@ -114,6 +123,8 @@ class World:
             python=json.dumps(sys.executable),
             agent=json.dumps(str(AGENT)),
             max_parallel=self.max_parallel,
+            router=self.router,
+            agents=self.agents,
             more=self.more,
         )
         fresh = self.home.root / ".config.fresh"
@@ -140,7 +151,10 @@ class World:
 
     def all_ready(self) -> bool:
         """Whether orchd answers and all of its services are ready."""
-        roster = daemon.roster(self.home)
+        try:
+            roster = daemon.roster(self.home)
+        except Unavailable:
+            return False  # it is too busy to say
         if roster is None:
             assert self.orchd is None or self.orchd.poll() is None, self.logs()
             return False
@@ -237,7 +251,7 @@ class World:
 
     def pid(self, name: str) -> int:
         """The pid of a running service, or of `orchd`."""
-        roster = daemon.roster(self.home)
+        roster = daemon.roster(self.home, 20.0)
         assert roster is not None, self.logs()
         if name == "orchd":
             return roster.pid

@@ -151,3 +151,18 @@ def test_events_of_questions_are_sentences():
     for name in happened.SENTENCES:
         assert happened.said(Event(seq=3, at=0.0, name=name, task="int-1")) != ""
     assert happened.said(Event(seq=4, at=0.0, name="task_changed")) == ""
+
+
+def test_the_next_attempt_is_told_what_people_answered_before_it():
+    rows = [
+        row(1, state=S.DENIED, reason="keep it"),
+        row(2, state=S.ALLOWED),
+        row(3, state=S.EXPIRED),
+        row(4),
+    ]
+    told = (
+        ("may it use Bash: rm -r build?", "denied: keep it"),
+        ("may it use Bash: rm -r build?", "allowed"),
+    )
+    assert approval.answered(rows, 2) == told
+    assert approval.answered(rows, 1) == (), "its own questions are in its conversation"

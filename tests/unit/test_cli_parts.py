@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from orch.cli import agents, live
@@ -11,6 +13,7 @@ from orch.cli.template import fill
 from orch.config.schema import AgentConfig
 from orch.errors import Malformed
 from orch.hosts.local import INPUT_SECONDS
+from orch.paths import data
 
 
 @pytest.mark.parametrize(
@@ -42,6 +45,12 @@ def test_a_wrong_template_is_an_error_that_names_what_is_wrong(text, says):
     with pytest.raises(Malformed) as caught:
         fill(text, {}, "t.md")
     assert caught.value.message.startswith(says)
+
+
+def test_the_prompts_that_orch_ships_can_be_filled():
+    text = (data("prompts") / "reask.md").read_text()
+    filled = fill(text, {"why": "unreadable", "problem": "no JSON"}, "reask.md")
+    assert re.search(r"<<< (\w+) what went wrong\nno JSON\n>>> \1\n", filled)
 
 
 def test_pairs_are_cut_at_the_first_equals_sign():

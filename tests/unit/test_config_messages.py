@@ -48,22 +48,39 @@ WRONG = [
     ("engine:\n  tick_interval: soon\n", "2: engine.tick_interval: expected a number, got str"),
     (
         "router:\n  mode: roundrobin\n",
-        "2: router.mode: expected label_only or round_robin or weighted, got roundrobin "
+        "2: router.mode: expected label_only or llm or round_robin or weighted, got roundrobin "
         "(did you mean round_robin?)",
     ),
-    ("router:\n  mode: llm\n", "2: router.mode: this version of orch does not have llm yet"),
     ("webhook: {port: 1}\n", "1: webhook: this version of orch does not have it yet"),
     (
-        "workflow: {auto_merge: true}\n",
-        "1: workflow.auto_merge: this version of orch does not have it yet",
+        "workflow: {auto_close: true}\n",
+        "1: workflow.auto_close: this version of orch does not have it yet",
     ),
     (
-        "model_map: {free: [a]}\n",
-        "1: model_map.free: this version of orch does not have it yet",
+        "workflow: {timeout_by_complexity: {hard: 1}}\n",
+        "1: workflow.timeout_by_complexity.hard: expected simple or medium or complex, got hard",
+    ),
+    (
+        "model_map: {free: 5}\n",
+        "1: model_map.free: expected a list, got int",
     ),
     (
         "model_map: {hard: {shell: x}}\n",
-        "1: model_map.hard: expected simple or medium or complex, got hard",
+        "1: model_map.hard: unknown key (did you mean model_map.free?)",
+    ),
+    (
+        "skills:\n  - {repo: a/b, path: ../../etc}\n",
+        "2: skills[0].path: expected a folder inside the repository, as skills/review, "
+        "got ../../etc",
+    ),
+    (
+        "skills:\n  - {repo: 'ext::sh -c id'}\n",
+        "2: skills[0].repo: expected owner/repo, or the address of a git repository, "
+        "got ext::sh -c id",
+    ),
+    (
+        "skills:\n  - {repo: a/b, ref: --upload-pack=x}\n",
+        "2: skills[0].ref: expected a branch, a tag or a commit, got --upload-pack=x",
     ),
     (
         "agents:\n  a b: {command: [x]}\n",

@@ -30,7 +30,7 @@ def test_an_empty_file_means_the_defaults():
     assert config.workflow.max_attempts == 10
     assert config.workflow.timeout_seconds == 1800
     assert (config.engine.max_parallel, config.engine.tick_interval) == (4, 10)
-    assert config.router.mode == "round_robin"
+    assert config.router.mode == "llm"
     assert config.agents == {
         "claude": AgentConfig(protocol="claude", command=("claude",)),
         "codex": AgentConfig(protocol="codex", command=("codex",)),

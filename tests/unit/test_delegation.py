@@ -3,7 +3,7 @@
 import pytest
 
 from orch.core.delegation import MOST_CHILDREN, Wanted, waiting, wanted
-from orch.core.prompt import Known, message
+from orch.core.prompt import Around, Known, agent_values
 from orch.errors import Malformed
 from orch.model import Status, Task
 
@@ -47,6 +47,6 @@ def test_a_parent_says_whom_it_waits_for_and_who_is_stuck():
 
 def test_the_message_of_a_subtask_tells_what_it_is_a_part_of():
     parent = Task(key="int-1", project="o/r", title="The whole", body="all of it")
-    told = message(child("int-2", Status.NEW), Known(attempt=1, parent=parent))
-    assert "a part of int-1: The whole" in told
-    assert "\n> all of it" in told
+    known = Known(attempt=1, parent=parent)
+    told = agent_values(child("int-2", Status.NEW), known, Around(), "claude")["parent"]
+    assert told == {"key": "int-1", "title": "The whole", "body": "all of it", "context": ""}

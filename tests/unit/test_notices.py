@@ -18,9 +18,14 @@ from orch.core import notices
         ("task_changed", {"status": "blocked", "reason": "later", "by": "ada"}, "", ""),
         ("task_changed", {"status": "blocked", "reason": "waits for its subtasks int-2"}, "", ""),
         ("task_changed", {"status": "done"}, "", ""),
-        ("attempt_ended", {"error_class": "auth", "agent": "claude", "error": "401"}, "error",
-         "the agent claude cannot be used (auth: 401); `orch agents --check` says what it needs"),
+        ("agent_broken", {"agent": "claude", "reason": "auth: 401"}, "error",
+         "the agent claude cannot be used (auth: 401), until `orch agents --check` passes"),
+        ("attempt_ended", {"error_class": "auth", "agent": "claude"}, "", ""),
         ("attempt_ended", {"error_class": "timeout", "agent": "claude"}, "", ""),
+        ("approval_asked", {"approval": 3, "tool": "Bash", "text": "make", "options": []}, "error",
+         "int-1 asks whether it may use Bash: make; `orch task approve int-1 3`, or deny"),
+        ("approval_asked", {"approval": 3, "tool": "x", "text": "Tabs?", "options": ["a"]}, "error",
+         "int-1 asks Tabs?; `orch task approve int-1 3`, or deny"),
         ("budget_warned", {"text": "80 of 100"}, "warning", "80 of 100"),
         ("budget_spent", {"text": "today"}, "error", "today"),
         ("price_missed", {"text": "what does it cost"}, "warning", "what does it cost"),
@@ -48,12 +53,13 @@ def test_the_level_chooses(level, error, warning):
 
 
 def test_a_broken_agent_is_told_of_once_until_it_works_or_may_try_again():
-    told = notices.of("attempt_ended", "int-1", {"error_class": "billing", "agent": "codex"})
+    told = notices.of("agent_broken", "", {"agent": "codex", "reason": "billing"})
     assert told is not None
     assert told.about == "agent:codex"
     ended = {"agent": "codex", "error_class": None}
     assert notices.settled("attempt_ended", ended) == "agent:codex"
     assert notices.settled("attempt_ended", ended | {"error_class": "auth"}) is None
+    assert notices.settled("agent_mended", {"agent": "codex"}) == "agent:codex"
     assert notices.settled("cooldowns_cleared", {"agent": ""}) == "agent:*"
     assert notices.settled("cooldowns_cleared", {"agent": "codex"}) == "agent:codex"
 

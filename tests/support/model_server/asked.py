@@ -11,6 +11,8 @@ from typing import Any
 
 CWD = re.compile(r"(?:working directory|<cwd>|\bcwd)[^/\n]{0,40}(/[^\s<>`\"']+)", re.IGNORECASE)
 TITLE = re.compile(r"title generator|thread title|conversation title|session title|title for")
+WORKING = "You are opencode"
+"""How the system prompt of opencode itself begins, and not that of its helpers."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def kind(protocol: str, path: str, body: dict[str, Any]) -> str:
     if body.get("tools"):
         return "step"
     system = "\n".join(m.text for m in said(body) if m.role == "system")
-    helper = protocol == "chat" or body.get("max_tokens") == 1 or TITLE.search(system)
+    other = protocol == "chat" and not system.startswith(WORKING)
+    helper = other or body.get("max_tokens") == 1 or TITLE.search(system)
     return "auxiliary" if helper else "step"
 
 

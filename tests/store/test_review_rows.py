@@ -1,0 +1,105 @@
+"""Rows of reviews, standings, merges and broken agents: every promise of the schema."""
+
+import apsw
+import pytest
+
+from orch.model import ErrorClass, Phase, Review, Task
+from orch.store import attempts, jobs, reviews, tasks
+from orch.store.db import Store
+from orch.store.reviews import Merge, Standing
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(tmp_path / "orch.db")
+    opened.take_over()
+    with opened.transaction():
+        task = Task(key="", project="o/r", title="t", created_at=1.0)
+        tasks.insert_internal(opened, task, priority=0)
+    yield opened
+    opened.close()
+
+
+def review(head, decision, **more):
+    return Review(task="int-1", head=head, reviewer="critic", decision=decision, **more)
+
+
+def ended(store, n, *, kind="work", head="", error=None):
+    made = attempts.insert(store, "int-1", n, "a", "", 1.0)
+    attempts.update(store, made.id, kind=kind, head=head, error_class=error)
+    attempts.update(store, made.id, phase=Phase.ENDED)
+    return attempts.get(store, made.id)
+
+
+def test_a_review_comes_back_as_it_went_in_and_a_head_has_one(store):
+    issue = {"file": "a", "line": 1, "severity": "high", "description": "ü"}
+    given = review("abc", "approve", notes="n", test_results="t", issues=(issue,), at=2.0)
+    with store.transaction():
+        reviews.insert(store, given)
+    assert reviews.of_head(store, "int-1", "abc") == given
+    assert reviews.of_head(store, "int-1", "def") is None
+    with pytest.raises(apsw.ConstraintError), store.transaction():
+        reviews.insert(store, review("abc", "reject"))
+
+
+def test_only_an_approval_survives_the_wish_for_another_review(store):
+    with store.transaction():
+        reviews.insert(store, review("a", "approve"))
+        reviews.insert(store, review("b", "request_changes"))
+        reviews.supersede(store, "int-1")
+        reviews.insert(store, review("b", "approve"))
+    assert [(one.head, one.decision) for one in reviews.of_task(store, "int-1")] == [
+        ("a", "approve"), ("b", "approve"),
+    ]  # fmt: skip
+
+
+def test_a_standing_is_counted_anew_and_keeps_its_feedback(store):
+    assert reviews.standing(store, "int-1") == Standing()
+    with store.transaction():
+        reviews.stand(
+            store, "int-1", Standing(asked=True, cycles=2, conflicts=1, feedback="mend it")
+        )
+        reviews.start_over(store, "int-1")
+    assert reviews.standing(store, "int-1") == Standing(asked=True, feedback="mend it")
+
+
+def test_the_latest_merge_counts(store):
+    assert reviews.merge_of(store, "int-1") is None
+    one = Merge(head="h", into_branch="main", onto="m", made="c")
+    two = Merge(head="h", into_branch="main", onto="n", made="d", done=True)
+    other = Merge(head="i", into_branch="main", onto="d", made="e")
+    with store.transaction():
+        reviews.make_ready(store, "int-1", one, 1.0)
+        reviews.make_ready(store, "int-1", two, 2.0)
+        assert reviews.merge_of(store, "int-1") == two
+        reviews.make_ready(store, "int-1", other, 3.0)
+    assert reviews.merge_of(store, "int-1") == other
+
+
+def test_a_broken_agent_stays_so_whatever_the_time_and_is_marked_once(store):
+    with store.transaction():
+        jobs.cool(store, "a", "", 50.0, "limit")
+        assert jobs.mark_broken(store, "a", "auth", 10.0)
+        assert not jobs.mark_broken(store, "a", "auth again", 11.0)
+        jobs.cool(store, "b", "", 50.0, "limit")
+    assert jobs.broken(store) == {"a": "auth"}
+    assert set(jobs.cooling(store, 20.0)) == {"b"}
+    assert [row[0] for row in jobs.resting(store, 20.0)] == ["b"]
+    with store.transaction():
+        assert jobs.mend(store, "a")
+        assert not jobs.mend(store, "a")
+        assert not jobs.mend(store, "b"), "a limit is not mended by a check"
+    assert jobs.broken(store) == {}
+
+
+def test_attempts_are_looked_back_at_by_their_kind(store):
+    with store.transaction():
+        first = ended(store, 1, error=ErrorClass.TIMEOUT)
+        ended(store, 2, kind="review", head="x", error=ErrorClass.TIMEOUT)
+        ended(store, 3, kind="review", head="y")
+        again = ended(store, 4, kind="review", head="x")
+        last = ended(store, 5)
+    assert [one.n for one in attempts.since_fresh(store, "int-1")] == [1, 5]
+    assert [one.n for one in attempts.before(store, last)] == [1]
+    assert [one.n for one in attempts.before(store, again)] == [2]
+    assert attempts.before(store, first) == []
