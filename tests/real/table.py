@@ -59,7 +59,10 @@ def row(cli: str, scenario: str, verdict: Verdict, asked: int) -> Row:
 
 def follows(verdict: Verdict) -> str:
     """The consequence in words: what rests, who goes on, whether it is counted."""
-    then = retry.follow(verdict, retry.History(counted=0), max_attempts=3, now=NOW)
+    before = retry.History(counted=0, can_ask=bool(verdict.native_session))
+    then = retry.follow(verdict, before, max_attempts=3, now=NOW)
+    if then.ask:
+        return "asked once more in the same conversation"
     parts = []
     if then.broken:
         parts.append("the agent rests until it is checked")
