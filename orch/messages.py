@@ -392,9 +392,9 @@ class Overview(Message, frozen=True):
     problems: tuple[str, ...]
     cooldowns: dict[str, float] = {}
     broken: dict[str, str] = {}
-    resting: tuple[tuple[str, str, float, str], ...] = ()
-    """Every cooldown: agent, model ('' for all of them), until when, and why."""
     agents: dict[str, dict[str, float]] = {}
+    resting: tuple[tuple[str, str, float, str], ...] = ()
+    """Each that rests: agent, model ('' for the whole agent), until when, and why."""
     notices: tuple[Event, ...] = ()
 
 
@@ -437,9 +437,11 @@ class GetMetrics(ToEngine[Metrics], frozen=True):
 
 
 class ClearCooldowns(ToEngine[Done], frozen=True):
-    """Let an agent be used again at once; empty: every agent."""
+    """Let an agent be used again at once; empty: every agent. `own`: only its own rest, not that
+    of its models (it was seen to work)."""
 
     agent: str = ""
+    own: bool = False
     key: str = ""
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from orch.agents import claude_run
+from orch.agents import runs
 from orch.agents.command import fill
 from orch.agents.contract import PROMPT, SYSTEM, AgentSpec, Plan, Recorded, Work, variables
-from orch.agents.stream import LINGERED
 from orch.model import Verdict
 
 PROGRAM = "claude"
@@ -64,18 +63,7 @@ class Claude:
 
     def verdict(self, recorded: Recorded) -> Verdict:
         """See `Agent.verdict`."""
-        ended = recorded.result
-        lingered = ended.message == LINGERED  # so its end is of our making
-        return claude_run.verdict(
-            b"\n".join(recorded.events),
-            recorded.stderr.encode(),
-            0 if lingered else ended.exit_code,
-            None if lingered else ended.signal,
-            now=ended.ended_at,
-            zone=recorded.zone,
-            ended_by=ended.ended_by,
-            message=ended.message,
-        )
+        return runs.judge("claude", recorded)
 
 
 def arguments(work: Work) -> tuple[str, ...]:
@@ -94,6 +82,8 @@ def arguments(work: Work) -> tuple[str, ...]:
         argv += ["--model", work.model]
     if work.resume:
         argv += ["--resume", work.resume]
+    if work.ephemeral:
+        argv += ["--no-session-persistence"]
     if permissions.allowed_tools:
         argv += ["--allowedTools", ",".join(permissions.allowed_tools)]
     return (*argv, "--disallowedTools", ",".join(refused))

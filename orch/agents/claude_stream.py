@@ -12,8 +12,9 @@ from __future__ import annotations
 import difflib
 import json
 
-from orch.agents import stream
 from orch.agents.claude_usage import Requests, total
+from orch.agents.spoken import Spoken
+from orch.agents.spoken import line as _line
 from orch.agents.stream import (
     Answered,
     Asked,
@@ -51,46 +52,22 @@ SILENT = frozenset(
 )  # fmt: skip
 """`system` messages that say nothing a person needs: what they tell comes otherwise, too."""
 
-STRANGE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError)
-"""What a field of another form than expected leads to."""
-
 NOBODY = "Nobody can be asked here. Decide it yourself, and tell of it in your answer."
 
 
-class ClaudeStream:
+class ClaudeStream(Spoken):
     """See `stream.Conversation`. `settings["permissions"]` is autonomous or supervised;
     `settings["worktree"]` is the folder that paths are shown relative to."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self.session = ""
-        self.model = ""
-        self.questions: dict[str, Asked] = {}
-        self.used: TokensUsed | None = None
+        super().__init__(settings)
         self._worktree = settings.get("worktree", "").rstrip("/") + "/"
-        self._supervised = settings.get("permissions") == "supervised"
         self._inputs: dict[str, dict[str, Any]] = {}
         self._calls: dict[str, tuple[str, dict[str, Any]]] = {}
         self._unheard: list[str] = []
         self._spent = TokensUsed(0, 0)
         self._requests = Requests()
-        self._begun = self._ended = self._interrupted = False
         self._orders = 0
-
-    @property
-    def state(self) -> str:
-        """See `Conversation.state`."""
-        if not self._begun:
-            return stream.STARTING
-        if self.questions:
-            return stream.ASKING
-        if not self._ended or self._unheard:
-            return stream.WORKING
-        return stream.WAITING if self._interrupted else stream.DONE
-
-    @property
-    def over(self) -> bool:
-        """See `Conversation.over`."""
-        return self._ended
 
     # ---- to the agent ------------------------------------------------------------------------
 
@@ -130,26 +107,10 @@ class ClaudeStream:
             given = {**given, "answers": {str(first.get("question", "")): reason}}
         return _decision(question, {"behavior": "allow", "updatedInput": given})
 
-    def closing(self) -> bytes:
-        """See `Conversation.closing`: the end of its input is all that claude needs."""
-        return b""
-
     # ---- from the agent ----------------------------------------------------------------------
 
-    def feed(self, line: bytes) -> tuple[list[Step], bytes]:
-        """See `Conversation.feed`."""
-        if not line.strip():
-            return [], b""
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            return [Unknown("no JSON")], b""
-        if not isinstance(message, dict):
-            return [Unknown(type(message).__name__)], b""
-        try:
-            return self._message(message)
-        except STRANGE:
-            return [Unknown(str(message.get("type"))[:40])], b""
+    def _unread(self) -> bool:
+        return bool(self._unheard)
 
     def _message(self, message: dict[str, Any]) -> tuple[list[Step], bytes]:
         kind = message.get("type")
@@ -370,7 +331,3 @@ def _limit(info: dict[str, Any]) -> list[Step]:
 def _decision(question: str, response: dict[str, Any]) -> bytes:
     inner = {"subtype": "success", "request_id": question, "response": response}
     return _line({"type": "control_response", "response": inner})
-
-
-def _line(message: dict[str, Any]) -> bytes:
-    return json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"

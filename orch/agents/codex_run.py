@@ -18,12 +18,15 @@ NETWORK = (
     r"connection failed|error sending request|timeout waiting for|idle timeout"
 )
 
+CUT = r"(stream disconnected before completion: )?"
+"""What codex 0.169 says first also where the stream was whole, and the answer was not."""
+
 WORDS: Words = (
     (r"you've hit your usage limit", E.USAGE_LIMIT),
     (r"quota exceeded", E.BILLING),
     (r"codex ran out of room", E.CONTEXT_OVERFLOW),
-    (r"incomplete response returned, reason: max_output_tokens", E.OUTPUT_LIMIT),
-    (r"incomplete response returned, reason: content_filter", E.REFUSAL),
+    (f"{CUT}incomplete response returned, reason: max_output_tokens", E.OUTPUT_LIMIT),
+    (f"{CUT}incomplete response returned, reason: content_filter", E.REFUSAL),
     (r"we're currently experiencing high demand|selected model is at capacity", E.OVERLOADED),
     (r"rate limit exceeded", E.RATE_LIMIT),
     (r"missing environment variable|not logged in|please (run|log ?in)|token data is", E.AUTH),

@@ -11,15 +11,14 @@ requests of the server whose method ends in `requestApproval`.
 
 from __future__ import annotations
 
-import json
-
 from orch import __version__
-from orch.agents import codex_approvals, stream
+from orch.agents import codex_approvals
 from orch.agents.codex_items import Items, since, tokens
 from orch.agents.codex_rules import Rules
+from orch.agents.spoken import Spoken
+from orch.agents.spoken import line as _line
 from orch.agents.stream import (
     Answered,
-    Asked,
     Began,
     Failed,
     Finished,
@@ -48,22 +47,26 @@ SILENT = ("account/", "app/", "deprecationNotice", "fs/", "hook/", "item/autoApp
           "thread/", "turn/", "windows")  # fmt: skip
 """Beginnings of notifications that say nothing a person needs."""
 
+GRANULAR = {
+    "granular": {"sandbox_approval": False, "rules": True, "mcp_elicitations": True}
+    | {"skill_approval": False, "request_permissions": False}
+}
+"""The approval policy that asks about dangerous commands, and never to leave the sandbox."""
+
 UNKNOWN_METHOD = -32601
 """JSON-RPC 2.0, 5.1: the method does not exist."""
 
 Message = dict[str, "Any"]
 
 
-class CodexStream:
+class CodexStream(Spoken):
     """See `stream.Conversation`. `settings` are those of `Codex.plan`, and `system` is the text
     of its `system_file`."""
 
+    names = "method"
+
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self.session = ""
-        self.model = ""
-        self.questions: dict[str, Asked] = {}
-        self.used: TokensUsed | None = None
-        self._settings = settings
+        super().__init__(settings)
         self._items = Items(settings.get("worktree", ""))
         self._rules = Rules(settings.get("allowed", ""), settings.get("disallowed", ""))
         self._requests: dict[int, tuple[str, str]] = {}
@@ -73,24 +76,7 @@ class CodexStream:
         self._before = TokensUsed(0, 0)
         self._turn = self._text = ""
         self._number = self._reasons = 0
-        self._begun = self._starting = self._ended = False
-        self._interrupted = self._stopping = self._limited = False
-
-    @property
-    def state(self) -> str:
-        """See `Conversation.state`."""
-        if not self._begun:
-            return stream.STARTING
-        if self.questions:
-            return stream.ASKING
-        if not self._ended or self._unheard:
-            return stream.WORKING
-        return stream.WAITING if self._interrupted else stream.DONE
-
-    @property
-    def over(self) -> bool:
-        """See `Conversation.over`."""
-        return self._ended
+        self._starting = self._stopping = self._limited = False
 
     # ---- to the agent ------------------------------------------------------------------------
 
@@ -130,10 +116,6 @@ class CodexStream:
             said += self.steer(reason, f"orch-reason-{self._reasons}")
         return said
 
-    def closing(self) -> bytes:
-        """See `Conversation.closing`: the end of its input is all that codex needs."""
-        return b""
-
     def _request(self, method: str, params: Message, about: str = "") -> bytes:
         self._number += 1
         self._requests[self._number] = (method, about)
@@ -143,14 +125,16 @@ class CodexStream:
         return {"threadId": self.session, **more}
 
     def _open(self) -> bytes:
-        """Begin a thread, or go on with the one to be resumed."""
+        """Begin a thread, or go on with the one to be resumed: in the folder that codex was started
+        in. Were it named here, codex would note in the person's settings that it is trusted."""
         settings = self._settings
+        policy = settings.get("approvals") or "never"
         params: Message = {
-            "cwd": settings.get("worktree") or None,
-            "approvalPolicy": settings.get("approvals") or "never",
+            "approvalPolicy": GRANULAR if policy == "granular" else policy,
             "sandbox": settings.get("sandbox") or "workspace-write",
             "developerInstructions": settings.get("system") or None,
             "model": settings.get("model") or None,
+            "ephemeral": settings.get("ephemeral") == "1" or None,
         }
         params = {name: value for name, value in params.items() if value}
         resume = settings.get("resume")
@@ -175,26 +159,8 @@ class CodexStream:
 
     # ---- from the agent ----------------------------------------------------------------------
 
-    def feed(self, line: bytes) -> tuple[list[Step], bytes]:
-        """See `Conversation.feed`."""
-        if not line.strip():
-            return [], b""
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            return [Unknown("no JSON")], b""
-        if not isinstance(message, dict):
-            return [Unknown(type(message).__name__)], b""
-        try:
-            return self._message(message)
-        except (
-            TypeError,
-            ValueError,
-            AttributeError,
-            LookupError,
-            OverflowError,
-        ):  # of another form
-            return [Unknown(str(message.get("method"))[:40])], b""
+    def _unread(self) -> bool:
+        return bool(self._unheard)
 
     def _message(self, message: Message) -> tuple[list[Step], bytes]:
         if "method" not in message:
@@ -335,8 +301,7 @@ class CodexStream:
             error = {"code": UNKNOWN_METHOD, "message": f"not known here: {method}"}
             return [Unknown(method[:40])], _line({"id": message["id"], "error": error})
         decided = codex_approvals.decided(message, self._rules)
-        supervised = self._settings.get("permissions") == "supervised"
-        if decided is None and not supervised:
+        if decided is None and not self._supervised:
             decided = not asked.options
         if decided is None:
             self.questions[asked.question] = asked
@@ -344,7 +309,3 @@ class CodexStream:
             return [asked], b""
         result = codex_approvals.reply(message, decided, "")
         return [], _line({"id": message["id"], "result": result})
-
-
-def _line(message: Message) -> bytes:
-    return json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"

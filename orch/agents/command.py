@@ -12,6 +12,12 @@ from orch.model import Answer, ErrorClass, Verdict
 
 PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}|\{([a-z_]+)\}")
 
+PASSES = {
+    "gemini": ("GEMINI_*", "GOOGLE_*"),
+    "qwen": ("QWEN_*", "DASHSCOPE_*", "OPENAI_*"),
+}
+"""The vendor's own variables that a command inherits which prints what this CLI prints."""
+
 KEPT = 4000
 """Characters of an unreadable answer that are kept in the message."""
 
@@ -31,6 +37,7 @@ class Command:
             argv=fill(spec.command, work),
             env={**spec.env, **variables(work)},
             protocol=self.session_protocol,
+            passes=PASSES.get(spec.reads, ()),
         )
 
     def verdict(self, recorded: Recorded) -> Verdict:

@@ -11,12 +11,16 @@ from orch.model import Value, Verdict
 
 
 class AgentSpec(Value, frozen=True, kw_only=True):
-    """An agent as configured (`agents.{name}`): `command` is an argv with placeholders."""
+    """An agent as configured (`agents.{name}`): `command` is an argv with placeholders; `mode` is
+    auto (the server of a CLI, else its one-shot mode), server or oneshot; `reads` the CLI whose
+    output it prints."""
 
     protocol: str = "command"
     command: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     models: tuple[str, ...] = ()
+    mode: str = "auto"
+    reads: str = ""
 
 
 class Permissions(Value, frozen=True, kw_only=True):
@@ -33,8 +37,9 @@ class Permissions(Value, frozen=True, kw_only=True):
 class Work(Value, frozen=True, kw_only=True):
     """One attempt's work. `folder` is the attempt's folder, `worktree` where the agent works,
     `run` the marker of its processes; the prompts lie in the folder under `PROMPT`, `SYSTEM`.
-    `resume` is the native session to go on with (`Verdict.native_session`), '' for a new one.
-    `metered`: a budget is watched, so the agent is to tell at once what it uses."""
+    `resume` is the native session to go on with (`Verdict.native_session`), '' for a new one;
+    an `ephemeral` one need not be kept by the CLI. `metered`: a budget is watched, so the agent is
+    to tell at once what it uses."""
 
     task: str
     attempt: int
@@ -47,6 +52,7 @@ class Work(Value, frozen=True, kw_only=True):
     resume: str = ""
     metered: bool = False
     permissions: Permissions = Permissions()
+    ephemeral: bool = False
 
 
 PROMPT, SYSTEM, OUTPUT = "prompt-msg.md", "prompt-sys.md", "output.json"
@@ -58,7 +64,9 @@ class Plan(Value, frozen=True, kw_only=True):
 
     `passes` are the vendor's own variables that it may inherit (a name, or a prefix and `*`). With
     the protocol `structured`, `dialect` and `settings` say how to talk with it
-    (`orch.agents.stream`), and `prompt` names the file in the folder that it is given.
+    (`orch.agents.stream`), and `prompt` names the file in the folder that it is given. `again` is
+    the argv of a one-shot program's next turn, with `{session}` in it. `instead` is how to run it
+    where that server of it is missing or does not come up (the same environment).
     """
 
     argv: tuple[str, ...]
@@ -69,6 +77,8 @@ class Plan(Value, frozen=True, kw_only=True):
     dialect: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     prompt: str = ""
+    again: tuple[str, ...] = ()
+    instead: Plan | None = None
 
 
 class Ended(Value, frozen=True, kw_only=True):

@@ -21,6 +21,9 @@ KEPT = 4000
 TIMED_OUT_CODE = 124
 """The exit code of `timeout` (GNU coreutils, timeout(1)) when it ended the program."""
 
+NOT_FOUND_CODE = 127
+"""What a shell exits with, or a wrapper, when it finds no such program (POSIX, 2.8.2)."""
+
 INTERRUPTED = frozenset({E.AGENT_CRASHED, E.CANCELLED})
 """What a CLI says of itself when it is interrupted, as a session process does at a time limit."""
 
@@ -218,6 +221,8 @@ def _unfinished(said: Said, ended: End) -> Failure:
         return told
     if said.denied:
         return _denied(said)
+    if ended.code == NOT_FOUND_CODE and not said.started:
+        return Failure(E.MISSING_TOOL, ended.lines[-1] if ended.lines else "no such program")
     if ended.code or said.started:
         return _crashed(ended, midway=said.started)
     return Failure(E.INVALID_RESPONSE, "the agent said nothing")

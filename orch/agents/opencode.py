@@ -1,11 +1,11 @@
-"""opencode: a server on loopback (`opencode serve`), spoken to through `session.http_bridge`."""
+"""opencode: its server on loopback, spoken to through `session.http_bridge`, else its `run`."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from orch.agents import opencode_run
+from orch.agents import runs
 from orch.agents.command import fill
 from orch.agents.contract import (
     PROMPT,
@@ -17,7 +17,7 @@ from orch.agents.contract import (
     Work,
     variables,
 )
-from orch.agents.stream import BRIDGE, LINGERED
+from orch.agents.stream import BRIDGE
 from orch.errors import ConfigError
 from orch.model import Verdict
 
@@ -42,6 +42,12 @@ QUIET = {
 }
 """No self-update, no fetching and no sharing, by default: `agents.{name}.env` overrides each."""
 
+PLUGIN = "npm_config_@opencode-ai:registry"
+NOWHERE = "http://127.0.0.1:9/"
+"""opencode installs `@opencode-ai/plugin` from npm at each start, into its folder of settings, and
+goes on without it where that fails: here it fails at once, for this scope of npm alone. Not done
+where `agents.opencode.env` sets `npm_config_registry`. Measured with opencode 1.18.33."""
+
 CONTENT, PERMISSION = "OPENCODE_CONFIG_CONTENT", "OPENCODE_PERMISSION"
 """Variables that are laid over the person's settings: a configuration, and permissions."""
 
@@ -51,6 +57,9 @@ TOOLS = {"write": "edit", "multiedit": "edit", "notebookedit": "edit", "ls": "li
 ASKED_FIRST = ("bash", "edit", "webfetch", "websearch", "external_directory")
 """What a supervised agent asks for."""
 
+ASKED = ("external_directory", "doom_loop")
+"""What opencode asks for as it comes; allowed to an agent that works alone."""
+
 
 class Opencode:
     """The protocol `opencode`."""
@@ -59,12 +68,18 @@ class Opencode:
         """See `Agent.plan`."""
         env = {**QUIET, **spec.env, **variables(work)}
         del env["ORCH_OUTPUT_FILE"]  # the answer is its last message
+        if "npm_config_registry" not in env:
+            env[PLUGIN] = NOWHERE
         env[CONTENT] = json.dumps(content(spec.env.get(CONTENT, ""), work))
         env[PERMISSION] = json.dumps(permissions(spec.env.get(PERMISSION, ""), work.permissions))
         provider, slash, model = work.model.partition("/")
         if work.model and not (provider and slash and model):
             hint = "write it as provider/model, as `opencode models` shows it"
             raise ConfigError(f"{work.model!r} is no model of opencode", hint)
+        other = oneshot(spec, work, env)
+        if spec.mode == "oneshot":
+            return other
+        auto = spec.mode == "auto" and work.permissions.mode == "autonomous"
         return Plan(
             argv=(BRIDGE, *fill(spec.command or (PROGRAM,), work), *SERVE),
             env=env,
@@ -79,22 +94,30 @@ class Opencode:
                 "resume": work.resume,
             },
             prompt=PROMPT,
+            instead=other if auto else None,
         )
 
     def verdict(self, recorded: Recorded) -> Verdict:
         """See `Agent.verdict`."""
-        ended = recorded.result
-        lingered = ended.message == LINGERED  # so its end is of our making
-        return opencode_run.verdict(
-            b"\n".join(recorded.events),
-            recorded.stderr.encode("utf-8", "replace"),
-            0 if lingered else ended.exit_code,
-            None if lingered else ended.signal,
-            now=ended.ended_at,
-            zone=recorded.zone,
-            ended_by=ended.ended_by,
-            message=ended.message,
-        )
+        return runs.judge("opencode", recorded)
+
+
+def oneshot(spec: AgentSpec, work: Work, env: dict[str, str]) -> Plan:
+    """How to run `opencode run`, where its server does not come up. What its permissions ask for
+    is refused, unless it works alone: then it is allowed."""
+    start = (*fill(spec.command or (PROGRAM,), work), "run", "--format", "json")
+    options: tuple[str, ...] = ("--print-logs", "--log-level", "ERROR")  # else silent retries
+    options += ("-m", work.model) if work.model else ()
+    return Plan(
+        argv=(*start, *options, *(("--session", work.resume) if work.resume else ())),
+        env=env,
+        protocol="structured",
+        passes=PASSES,
+        dialect="opencode-run",
+        settings={"worktree": work.worktree, "model": work.model},
+        prompt=PROMPT,
+        again=(*start, *options, "--session", "{session}"),
+    )
 
 
 def content(given: str, work: Work) -> dict[str, Any]:
@@ -114,6 +137,7 @@ def permissions(given: str, wanted: Permissions) -> dict[str, Any]:
     if wanted.mode == "supervised":
         rules = {tool: {"*": "ask"} for tool in ASKED_FIRST}
     else:
+        rules = {tool: {"*": "allow"} for tool in ASKED}
         rules["question"] = {"*": "deny"}
     for action, tools in (("allow", wanted.allowed_tools), ("deny", wanted.disallowed_tools)):
         for rule in tools:

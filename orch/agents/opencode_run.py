@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 
 from orch.agents import judging, lines, reset_times
-from orch.agents.classes import LIMITS, PROVIDERS, Failure, Words, by_words, of_request
+from orch.agents.classes import LIMITS, PROVIDERS, Failure, Words, by_code, by_words, of_request
 from orch.agents.judging import Said
 from orch.agents.lines import Event, mapping, text
 from orch.model import ErrorClass, Usage, Verdict
@@ -37,6 +37,7 @@ MESSAGES: Words = (
 
 NAMES = {
     "ContextOverflowError": E.CONTEXT_OVERFLOW,
+    "ContentFilterError": E.REFUSAL,
     "ProviderAuthError": E.AUTH,
     "ProviderModelNotFoundError": E.MODEL_UNAVAILABLE,
     "MessageOutputLengthError": E.OUTPUT_LIMIT,
@@ -47,6 +48,9 @@ NAMES = {
 
 REJECTED = "The user rejected permission"
 """How the error of a tool call begins that was not allowed."""
+
+OWN_PAUSE_SECONDS = 60.0
+"""opencode waits 2, 4, 10, 20 and 38 s before it tries again, unless the vendor says more."""
 
 SERVER_ERROR = "Unexpected server error"
 """What `run` says of a model it does not know, before any step."""
@@ -184,8 +188,13 @@ class Run:
     def _status(self, status: Event) -> None:
         if status.get("type") == "retry":
             told = text(status.get("message")) or "retrying"
-            error = by_words(told, MESSAGES, PROVIDERS) or E.OVERLOADED
+            body = lines.parsed(told) if told.startswith("{") else {}  # a provider's, as it came
+            told = text(body.get("message")) or told
+            coded = by_code(body.get("code"), body.get("type"))
+            error = coded or by_words(told, MESSAGES, PROVIDERS) or E.OVERLOADED
             at = reset_times.instant(status.get("next"), self.now) if error in LIMITS else None
+            if at is not None and at - self.now < OWN_PAUSE_SECONDS:
+                at = None  # its own pause, not what the vendor said
             self.retrying, self.idle = Failure(error, told, at), False
         elif status.get("type") == "idle":
             self.idle = True

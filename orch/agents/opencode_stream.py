@@ -13,6 +13,7 @@ import json
 
 from orch.agents import stream
 from orch.agents.opencode_parts import Parts
+from orch.agents.spoken import Spoken
 from orch.agents.stream import (
     Answered,
     Asked,
@@ -24,7 +25,6 @@ from orch.agents.stream import (
     Noted,
     Retrying,
     Step,
-    TokensUsed,
     Unknown,
 )
 
@@ -51,44 +51,26 @@ SILENT = frozenset(
 NOBODY = "A person said no."
 
 
-class OpencodeStream:
+class OpencodeStream(Spoken):
     """See `stream.Conversation`. `settings`: `permissions` is autonomous or supervised, `worktree`
     the folder that paths are shown relative to, `model` provider/model or '', `title` that of a
-    new session, `resume` the session to go on with or ''."""
+    new session, `resume` the session to go on with or '', `tries` other than `MOST_TRIES`."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self.session = ""
-        self.model = ""
-        self.questions: dict[str, Asked] = {}
-        self.used: TokensUsed | None = None
-        self._settings = settings
-        self._supervised = settings.get("permissions") == "supervised"
+        super().__init__(settings)
         self._parts = Parts(settings.get("worktree", ""))
         self._choices: dict[str, int] = {}
         self._waiting: list[tuple[str, str]] = []
         self._posted: list[str] = []
         self._messages: dict[str, str] = {}
         self._roles: dict[str, str] = {}
-        self._ended = self._interrupted = self._given_up = False
+        self._given_up = False
         self._latest = 0.0
 
     @property
     def state(self) -> str:
         """See `Conversation.state`."""
-        if self._given_up:
-            return stream.DONE
-        if not self.session:
-            return stream.STARTING
-        if self.questions:
-            return stream.ASKING
-        if not self._ended or self._posted or self._messages:
-            return stream.WORKING
-        return stream.WAITING if self._interrupted else stream.DONE
-
-    @property
-    def over(self) -> bool:
-        """See `Conversation.over`."""
-        return self._ended
+        return stream.DONE if self._given_up else super().state
 
     # ---- to the agent ------------------------------------------------------------------------
 
@@ -131,27 +113,13 @@ class OpencodeStream:
         answers = [[reason], *([] for _ in range(others))]
         return _call("question", "POST", f"/question/{question}/reply", {"answers": answers})
 
-    def closing(self) -> bytes:
-        """See `Conversation.closing`: the end of the bridge's input ends the server."""
-        return b""
-
     # ---- from the agent ----------------------------------------------------------------------
 
-    def feed(self, line: bytes) -> tuple[list[Step], bytes]:
-        """See `Conversation.feed`."""
-        if not line.strip():
-            return [], b""
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            return [Unknown("no JSON")], b""
-        if not isinstance(event, dict):
-            return [Unknown(type(event).__name__)], b""
-        kind = str(event.get("type"))[:40]
-        try:
-            return self._event(kind, event["properties"])
-        except (TypeError, ValueError, AttributeError, KeyError, IndexError):  # of another form
-            return [Unknown(kind)], b""
+    def _unread(self) -> bool:
+        return bool(self._posted or self._messages)
+
+    def _message(self, message: dict[str, Any]) -> tuple[list[Step], bytes]:
+        return self._event(str(message.get("type"))[:40], message["properties"])
 
     def _event(self, kind: str, given: dict[str, Any]) -> tuple[list[Step], bytes]:
         if kind == "orch.answered":
@@ -172,7 +140,7 @@ class OpencodeStream:
 
     def _own(self, kind: str, given: dict[str, Any]) -> list[Step]:
         if kind == "message.updated":
-            return self._message(given["info"])
+            return self._info(given["info"])
         if kind == "session.status":
             return self._status(given["status"])
         if kind == "session.error":
@@ -188,7 +156,7 @@ class OpencodeStream:
         call, status = given["call"], int(given["status"])
         fine = 200 <= status < 300
         if call == "open" and fine:
-            self.session = str(given["body"]["id"])
+            self.session, self._begun = str(given["body"]["id"]), True
             told = b"".join(self.steer(text, sent) for text, sent in self._waiting)
             self._waiting.clear()
             return [Began(self.session)], told
@@ -199,7 +167,7 @@ class OpencodeStream:
             return [Failed(f"the server refuses to begin ({status})")], b""
         return [Noted(f"the server refuses this ({call}, {status})")], b""
 
-    def _message(self, info: dict[str, Any]) -> list[Step]:
+    def _info(self, info: dict[str, Any]) -> list[Step]:
         self._at(info.get("time"))
         self._roles[str(info["id"])] = role = str(info.get("role"))
         if role != "assistant":
@@ -269,7 +237,7 @@ class OpencodeStream:
             self._given_up = True
             return [Limited(reason, until), Failed(f"{reason}: given up, it would wait too long")]
         tries = int(status.get("attempt") or 0)
-        if tries >= MOST_TRIES:
+        if tries >= int(self._settings.get("tries") or MOST_TRIES):
             self._given_up = True
             return [Failed(f"{reason}: given up after {tries} tries")]
         return [Retrying(reason, seconds)]

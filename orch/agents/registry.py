@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orch.agents import runs
 from orch.agents.claude import Claude
 from orch.agents.codex import Codex
 from orch.agents.command import Command
@@ -53,7 +54,10 @@ def plan(agent: str, spec: AgentSpec, work: Work) -> Plan:
 
 
 def verdict(protocol: str, recorded: Recorded) -> Verdict:
-    """What a recorded run of an agent of this protocol came to."""
+    """What a recorded run of an agent of this protocol came to, or of a command that prints what
+    one of `runs.PRINTED` does."""
+    if protocol in runs.PRINTED:
+        return runs.printed(protocol, recorded)
     return _protocol(protocol).verdict(recorded)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Protocol
 
+from orch.agents import answer as answers
 from orch.agents import claude_run, codex_run, gemini_run, opencode_run, qwen_run
 from orch.agents.contract import Recorded
-from orch.model import Verdict
+from orch.agents.stream import LINGERED
+from orch.model import ErrorClass, Verdict
 
 
 class Reader(Protocol):
@@ -38,16 +40,37 @@ READERS: dict[str, Reader] = {
 """The CLIs whose output is understood, in their one-shot and their streaming forms."""
 
 
-def judge(cli: str, recorded: Recorded, zone: tzinfo) -> Verdict:
-    """The verdict on a session in which this CLI wrote `recorded.events`."""
+PRINTED = frozenset({"gemini", "qwen"})
+"""The CLIs that run as a `command` (`agents.{name}.reads`), judged by what they print."""
+
+
+def printed(cli: str, recorded: Recorded) -> Verdict:
+    """The verdict on a command that printed what this CLI prints; an answer may be in its output
+    file instead."""
+    verdict = judge(cli, recorded, recorded.tail.encode())
+    unread = verdict.ok or verdict.error is ErrorClass.INVALID_RESPONSE
+    if not recorded.output.strip() or not unread:
+        return verdict
+    try:
+        answer = answers.read(recorded.output)
+    except answers.Unreadable:
+        return verdict
+    return Verdict(
+        ok=True, answer=answer, usage=verdict.usage, native_session=verdict.native_session
+    )
+
+
+def judge(cli: str, recorded: Recorded, out: bytes | None = None) -> Verdict:
+    """The verdict on a session in which this CLI wrote `recorded.events`, or printed `out`."""
     ended = recorded.result
+    lingered = ended.message == LINGERED  # so its end is of our making
     return READERS[cli](
-        b"\n".join(recorded.events),
+        b"\n".join(recorded.events) if out is None else out,
         recorded.stderr.encode("utf-8", "replace"),
-        ended.exit_code,
-        ended.signal,
+        0 if lingered else ended.exit_code,
+        None if lingered else ended.signal,
         now=ended.ended_at,
-        zone=zone,
+        zone=recorded.zone,
         ended_by=ended.ended_by,
         message=ended.message,
     )

@@ -163,6 +163,18 @@ LINGERED = "the agent did not leave after its last message"
 """Why a session process ended an agent that had said all."""
 
 
+ONESHOT = frozenset({"codex-exec", "opencode-run"})
+"""Dialects of programs that read their whole input first, and nothing while they work."""
+
+
+class Oneshot:
+    """Marks the conversation with such a program: a text waits for the end of its turn, and is
+    all that the next one is given."""
+
+    waiting: dict[str, str]
+    """The texts that wait, by their ids."""
+
+
 class Conversation(Protocol):
     """One agent's protocol. Methods that say something return the bytes to be written."""
 
@@ -220,4 +232,8 @@ def conversation(dialect: str, settings: Mapping[str, str]) -> Conversation:
         from orch.agents.opencode_stream import OpencodeStream  # noqa: PLC0415
 
         return OpencodeStream(settings)
+    if dialect in ONESHOT:
+        from orch.agents.oneshot_stream import OneshotStream  # noqa: PLC0415
+
+        return OneshotStream(dialect, settings)
     raise ValueError(f"unknown dialect {dialect!r}")

@@ -50,7 +50,7 @@ def parse(app: App, agent: str, code: int | None, stderr: str | None, path: str)
     if in_folder and protocol in agents.BY_PROTOCOL:
         verdict = agents.verdict(protocol, _folder(Path(path)))
     elif in_folder:
-        verdict = runs.judge(protocol, _folder(Path(path)), machine_zone())
+        verdict = runs.judge(protocol, _folder(Path(path)))
     elif protocol in READERS:
         verdict = _run(path, stderr, code, protocol)
     else:
@@ -106,7 +106,7 @@ def _protocol(app: App, agent: str) -> str:
     if agent not in known:
         names = ", ".join(sorted({*known, *agents.BY_PROTOCOL, *READERS}))
         raise NotFound(f"there is no agent or protocol {agent!r}", f"there are {names}")
-    return known[agent].protocol
+    return known[agent].read_as
 
 
 def _run(path: str, stderr: str | None, code: int | None, cli: str) -> Verdict:
@@ -147,6 +147,7 @@ def _folder(folder: Path) -> agents.Recorded:
         output=result.answer_text,
         events=tuple(raw.splitlines()),
         stderr=_read(str(errors)) if errors.is_file() else "",
+        zone=machine_zone(),
     )
 
 

@@ -186,7 +186,9 @@ class AgentLimits(Section, frozen=True, kw_only=True):
 class AgentConfig(Section, frozen=True, kw_only=True):
     """`agents.{name}`: how one agent is run. `command` is an argv with `{prompt_file}`,
     `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced. `strengths` is what the router is
-    told of it."""
+    told of it. `mode` (codex, opencode): its server, its one-shot mode, or `auto`: that where the
+    server does not come up. `reads` (command): the CLI whose output it prints, so that its answer,
+    its failures and its tokens are known."""
 
     command: Words = ()
     protocol: Literal["claude", "codex", "command", "opencode", "shell", "terminal"] = "command"
@@ -194,12 +196,20 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     strengths: str = ""
     limits: AgentLimits = AgentLimits()
+    mode: Literal["auto", "server", "oneshot"] = "auto"
+    reads: Literal["", "gemini", "qwen"] = ""
+
+    @property
+    def read_as(self) -> str:
+        """Whose output a run of it is judged as: a protocol's or a CLI's."""
+        return self.reads or self.protocol
 
     def __repr__(self) -> str:
         env = dict.fromkeys(self.env, Secret(""))
         return (
             f"AgentConfig(command={self.command!r}, protocol={self.protocol!r}, env={env!r}, "
-            f"models={self.models!r}, strengths={self.strengths!r}, limits={self.limits!r})"
+            f"models={self.models!r}, strengths={self.strengths!r}, limits={self.limits!r}, "
+            f"mode={self.mode!r}, reads={self.reads!r})"
         )
 
 

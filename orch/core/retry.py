@@ -18,12 +18,15 @@ SMALLER = frozenset({E.OUTPUT_LIMIT, E.TURN_LIMIT, E.REFUSAL})
 ASKED_AGAIN = SMALLER | {E.INVALID_RESPONSE}
 """What an agent is asked about once more in the same conversation."""
 
-USED_UP = BROKEN_AGENT | SMALLER | {E.MODEL_UNAVAILABLE}
-"""An agent that failed so is not tried again on the same task."""
+USED_UP = SMALLER | {E.MODEL_UNAVAILABLE}
+"""An agent that failed so is not tried again on the same task. (A broken one may be: once a check
+of it has passed.)"""
 
 SAME_ERROR_LIMIT = 3
 LIMIT_SECONDS = 1800.0
 MODEL_SECONDS = 3600.0
+UNTIL_CHECKED = 4102444800.0
+"""Until when a broken agent rests (the year 2100): until `orch agents --check` passes."""
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +83,8 @@ def follow(verdict: Verdict, history: History, *, max_attempts: int, now: float)
     if error in PERSON:
         return Consequence(status=Status.NEEDS_REVIEW, reason=text, counted=history.launched)
     if error in LIMITS:
-        until = verdict.retry_at or now + LIMIT_SECONDS
+        floor = min(LIMIT_SECONDS, 2.0**history.same_error)  # it said so before, and was wrong
+        until = max(verdict.retry_at or now + LIMIT_SECONDS, now + floor)
         return Consequence(
             status=Status.ROUTED, reason=text, counted=False, other_agent=True, cooldown=until
         )

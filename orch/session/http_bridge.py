@@ -97,6 +97,9 @@ class Bridge:
     def _found(self) -> None:
         output = self.server.stdout
         assert output is not None
+        late = threading.Timer(START_SECONDS, self._lost, ["the server does not come up"])
+        late.daemon = True
+        late.start()
         for line in output:
             if found := LISTENING.search(line):
                 self.port = int(found[1])
@@ -106,6 +109,7 @@ class Bridge:
         else:
             self.server.wait()
             threading.Event().wait()  # the watching thread leaves as the server did
+        late.cancel()
         threading.Thread(target=output.read, daemon=True).start()
 
     def _healthy(self) -> None:

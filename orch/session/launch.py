@@ -23,6 +23,15 @@ EVENTS, STDERR, STATE = "events.jsonl", "stderr.txt", "state.json"
 S = TypeVar("S", bound=msgspec.Struct)
 
 
+class Instead(msgspec.Struct, frozen=True, kw_only=True):
+    """What else to run where the agent's server does not come up; see the fields of `Launch`."""
+
+    argv: tuple[str, ...]
+    dialect: str
+    settings: dict[str, str] = {}
+    again: tuple[str, ...] = ()
+
+
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """The order to run one attempt.
 
@@ -31,8 +40,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     datagram sockets told of each write and of the end, `endings` of the end alone;
     `timeout_seconds` 0 means no limit; `columns` and `rows` hold until the pane says otherwise.
     With the protocol `structured` the agent is on pipes and speaks `dialect` by `settings`
-    (`orch.agents.stream`), and `prompt` is the file it is given. `budget` is what it may spend
-    (`orch.agents.budget.written`; empty: no limit).
+    (`orch.agents.stream`), and `prompt` is the file it is given. `again` is the argv of a one-shot
+    program's next turn, with `{session}` in it; `instead` is run when the agent does not begin.
+    `budget` is what it may spend (`orch.agents.budget.written`; empty: no limit).
     """
 
     session: str
@@ -57,6 +67,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str = ""
     settings: dict[str, str] = {}
     prompt: str = ""
+    again: tuple[str, ...] = ()
+    instead: Instead | None = None
     budget: dict[str, Any] = {}
 
 

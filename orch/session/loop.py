@@ -60,20 +60,31 @@ class Session:
             self._launch_failed(str(problem))
             return
         self.typist = self._front()
-        self.ending = Ending(self.program, self.launch.run)
         limit = self.launch.timeout_seconds
         self.deadline = time.monotonic() + limit if limit > 0 else None
         self._open_control()
+        self._tend()
+        while self._goes_on():
+            self._tend()
+        self._finish()
+
+    def _tend(self) -> None:
+        """Serve the program until it has ended, what it left is gone, and all it said is read."""
+        self.ending = Ending(self.program, self.launch.run)
         self.drained = self.silent = False
+        self.gone: float | None = None
         while not (self.ending.clear and self.drained):
             self._turn()
-        self._finish()
 
     # ---- what differs from protocol to protocol ------------------------------------------------
 
     def _start(self) -> Program:
         """Start the agent; raises `LaunchFailed`."""
         return start(self.launch, *self.size)
+
+    def _goes_on(self) -> bool:
+        """Whether another program, started by now, goes on with the attempt."""
+        return False
 
     def _front(self) -> Typist | Lines | Talk:
         """Whatever brings text to the agent."""
@@ -188,7 +199,7 @@ class Session:
 
     def _drain(self, now: float) -> None:
         """After the agent's end: read the rest; a pane that takes nothing is given up."""
-        if not hasattr(self, "gone"):
+        if self.gone is None:
             self.gone = now
         if self.pane.slow and now - self.gone > PANE_PATIENCE:
             self.pane.dead = True

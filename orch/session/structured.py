@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from orch.agents import render, stream
-from orch.session import loop
+from orch.session import loop, second_programs
 from orch.session.loop import Session
 from orch.session.program import LaunchFailed
 from orch.session.structured_files import StateFile, Tape
@@ -58,7 +58,11 @@ class StructuredSession(Session):
             self.conversation = stream.conversation(self.launch.dialect, settings)
         except (OSError, ValueError) as problem:
             raise LaunchFailed(f"cannot talk with the agent: {problem}") from problem
-        return start(self.launch, *self.size)
+        given = None
+        if self.launch.dialect in stream.ONESHOT:
+            system = settings.get("system", "").strip()
+            given = "\n\n".join(part for part in (system, self.prompt) if part).encode()
+        return start(self.launch, *self.size, given)
 
     def _front(self) -> Talk:
         self.talk = Talk(self.conversation, self._show, self.events.add, self.launch.task)
@@ -66,6 +70,31 @@ class StructuredSession(Session):
         self.talk.begin(self.prompt, time.monotonic())
         self._tell_state()
         return self.talk
+
+    def _goes_on(self) -> bool:
+        """See `second_programs`: another one may follow the program that has ended."""
+        if self.ending.by != "exit" or self.ending.message:
+            return False
+        ended = self.program
+        try:
+            if second_programs.is_due(self.launch, self.conversation, ended):
+                self._show(second_programs.TOLD)
+                self.talk.close()
+                self.launch = second_programs.order(self.launch)
+                self.meter = _meter(self.launch.budget, self.launch.dialect)
+                self.program = self._start()
+                self.typist = self._front()
+            elif text := second_programs.next_turn(self.launch, self.conversation, ended):
+                again = second_programs.again(self.launch, self.conversation.session)
+                self.program = start(again, *self.size, text.encode())
+                self.talk.read_all()
+            else:
+                return False
+        except LaunchFailed as problem:
+            self._show(f"{render.RED}✗ {problem}{render.OFF}\n")
+            return False
+        ended.close()
+        return True
 
     # ---- output ------------------------------------------------------------------------------
 
@@ -163,8 +192,9 @@ class StructuredSession(Session):
     def _interrupt(self) -> None:
         if self.program.ended:
             return
-        if self.conversation.state == stream.STARTING:
-            super()._interrupt()  # it does not listen yet
+        deaf = isinstance(self.conversation, stream.Oneshot)
+        if deaf or self.conversation.state == stream.STARTING:
+            super()._interrupt()  # it does not listen, or not yet
         else:
             self.talk.interrupt()
 

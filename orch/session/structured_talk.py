@@ -61,6 +61,8 @@ class Talk:
         self._before: Step | None = None
         self._typed = b""
         self._quiet_since: float | None = None
+        oneshot = isinstance(talk, stream.Oneshot)
+        self._when = f"the agent reads it before its next {'turn' if oneshot else 'request'}"
 
     # ---- to the agent ------------------------------------------------------------------------
 
@@ -163,7 +165,7 @@ class Talk:
             if entry is None:
                 continue
             if now - since >= PATIENCE:
-                entry.tell(QUEUED, "the agent reads it before its next request")
+                entry.tell(QUEUED, self._when)
             else:
                 due.append(since + PATIENCE)
         if self.talk.state == stream.DONE:
@@ -176,6 +178,11 @@ class Talk:
             else:
                 due.append(self._quiet_since + LINGER)
         return min(due) if due else None
+
+    def read_all(self) -> None:
+        """Every text that waited has been given to the agent."""
+        for sent in list(self._sent):
+            self._print(stream.Heard(sent))
 
     def close(self) -> None:
         """The agent has ended: what it has not read is refused."""

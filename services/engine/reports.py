@@ -94,8 +94,8 @@ class ReportDesk(RouteDesk):
             problems=tuple(text for text in problems if text),
             cooldowns={agent: until for agent, (until, _) in cooling.items()},
             broken=broken,
-            resting=tuple(jobs.resting(self.store, self.now())),
             agents=attempts.record(self.store, self.now() - 7 * DAY),
+            resting=tuple(jobs.all_cooling(self.store, self.now())),
             notices=tuple(notices.latest(self.store, self.now() - DAY, 5)),
         )
 
@@ -124,7 +124,10 @@ class ReportDesk(RouteDesk):
     def clear_cooldowns(self, request: ClearCooldowns) -> Done:
         """Let agents be used again."""
         with self.write():
-            jobs.warm(self.store, request.agent)
+            if request.own:
+                jobs.mend(self.store, request.agent)
+            else:
+                jobs.warm(self.store, request.agent)
             self.event("cooldowns_cleared", "", agent=request.agent)
         self.stir()
         return Done()

@@ -15,19 +15,14 @@ from orch.config.schema import AgentConfig, Config
 from orch.core import prompt, review
 from orch.errors import Refused, Unknown
 from orch.hosts import Host
+from orch.hosts.attempt import order as launch_order
+from orch.hosts.attempt import recorded
 from orch.model import Attempt, ErrorClass, Skill, Task, Verdict
 from orch.paths import Home
-from orch.session.launch import EVENTS, STDERR, Launch, Result, prepare
+from orch.session.launch import Launch, Result, prepare
 from orch.tools import git
 from orch.tools.merging import Identity
-from orch.tools.zone import machine_zone
 from services.engine import telling
-
-TAIL_BYTES = 256 * 1024
-"""How much of the end of `terminal.log` and `stderr.txt` is read for the answer."""
-
-EVENTS_BYTES = 32 * 1024 * 1024
-"""How much of the end of `events.jsonl` is read for the verdict."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,32 +129,10 @@ def collect(order: Order) -> tuple[Verdict, Result | None]:
     """Read what the run came to. Without a result the session was lost: that is the verdict."""
     result = order.host.finished(order.folder)
     ended = result or Result(ended_by="lost", message="the session ended unheard")
-    size = order.host.size(order.folder)
-    tail = order.host.read(order.folder, max(0, size - TAIL_BYTES), TAIL_BYTES)
     spec = order.config.agents.get(order.attempt.agent)
-    protocol = spec.protocol if spec is not None else "command"
-    recorded = agents.Recorded(
-        result=agents.Ended(
-            ended_by=ended.ended_by,
-            exit_code=ended.exit_code,
-            signal=ended.signal,
-            message=ended.message,
-            ended_at=ended.ended_at,
-        ),
-        tail=agents.strip_ansi(tail.decode(errors="replace")),
-        output=ended.answer_text,
-        events=tuple(_end(order, EVENTS, EVENTS_BYTES).splitlines()),
-        stderr=_end(order, STDERR, TAIL_BYTES).decode(errors="replace"),
-        zone=machine_zone(),
-    )
+    protocol = spec.read_as if spec is not None else "command"
     judge = review.judged if order.attempt.kind == "review" else review.worked
-    return judge(agents.verdict(protocol, recorded)), result
-
-
-def _end(order: Order, name: str, most: int) -> bytes:
-    """The end of a file of the attempt's folder."""
-    size = order.host.size(order.folder, name)
-    return order.host.read(order.folder, max(0, size - most), most, name) if size else b""
+    return judge(agents.verdict(protocol, recorded(order.host, order.folder, ended))), result
 
 
 def deliver(order: Order) -> tuple[Verdict, Delivered]:
@@ -221,8 +194,9 @@ def write_sidecar(folder: Path, text: bytes) -> None:
 def agent_spec(spec: AgentConfig) -> agents.AgentSpec:
     """An agent of the config as its adapter wants it."""
     return agents.AgentSpec(
-        protocol=spec.protocol, command=spec.command, env=spec.env, models=spec.models
-    )
+        protocol=spec.protocol, command=spec.command, env=spec.env, models=spec.models,
+        mode=spec.mode, reads=spec.reads,
+    )  # fmt: skip
 
 
 def _work(order: Order) -> agents.Work:
@@ -249,29 +223,24 @@ def _work(order: Order) -> agents.Work:
 
 def _launch(order: Order, spec: AgentConfig, plan: agents.Plan) -> Launch:
     attempt, home = order.attempt, order.home
-    return Launch(
+    return launch_order(
+        plan,
+        order.folder,
         session=attempt.session,
         task=attempt.task,
         attempt=attempt.n,
         run=order.run,
-        argv=plan.argv,
         cwd=attempt.worktree,
         env=agents.environment(
             dict(os.environ), {**identity(order.config, attempt.agent).env, **plan.env}, plan.passes
         ),
-        folder=str(order.folder),
         socket=str(home.session_socket(attempt.session)),
         fence=attempt.fence,
         agent=attempt.agent,
         model=attempt.model,
-        protocol=plan.protocol,
         nudges=(str(home.socket("capture", "nudge")),),
         endings=(str(home.socket("engine", "nudge")),),
         timeout_seconds=timeout_of(order.config, spec, order.task.complexity),
-        output_file=plan.env.get("ORCH_OUTPUT_FILE", ""),
-        dialect=plan.dialect,
-        settings=plan.settings,
-        prompt=str(order.folder / plan.prompt) if plan.prompt else "",
         budget=order.budget if plan.dialect else {},
     )
 

@@ -131,13 +131,13 @@ def test_an_agent_that_waits_for_input_nobody_gives_ends_at_the_time_limit(world
 def test_an_agent_that_reads_its_terminal_gets_what_people_send_once_per_key(world):
     run = world.start("sh", "-c", 'while read -r a; do echo "<$a>"; [ "$a" = end ] && exit; done')
 
-    assert run.send("one; $(two) 'three'", key="k1") == ("submitted", "")
-    assert run.send("one; $(two) 'three'", key="k1") == ("submitted", "")
+    assert run.send("one; $(two) 'three';", key="k1") == ("submitted", "")
+    assert run.send("one; $(two) 'three';", key="k1") == ("submitted", "")
     assert run.send("\x1b[201~\x03\x04four\x7f\u200b") == ("submitted", "")
     assert run.send("end")[0] == "submitted"
 
     run.ends()
-    assert run.log.decode() == "<one; $(two) 'three'>\n<[201~four\u200b>\n<end>\n"
+    assert run.log.decode() == "<one; $(two) 'three';>\n<[201~four\u200b>\n<end>\n"
 
 
 def test_what_is_typed_in_the_pane_reaches_the_agent(world):

@@ -8,20 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.clis import NAMES, Outcome
-from tests.support.model_server import Run
+from orch.core import retry
+from orch.model import Status, Verdict
+from tests.support.clis import NAMES
 
 PATH = Path(__file__).with_name("outcomes.md")
 HEAD = """\
-# What the real CLIs make of each failure
+# What orch makes of each failure of each real CLI
 
-One-shot mode, pinned versions (`.ci/real`), claude with one retry, codex with none (one where the
-failure happens once), opencode as it comes. *exit* is the exit code, or `limit` where the CLI had
-to be ended; *requests* are those that asked for a step; *seconds* are of one run and not compared.
-Compared by `make real`; written anew by `ORCH_REAL_RECORD=1 make real`.
+Sessions as orch runs them, pinned versions (`.ci/real`): claude with one retry, codex with none
+(one where the failure happens once), opencode given up after two tries. *class* is the verdict,
+*what follows* is for the first attempt of a task. *requests* are those that asked for a step;
+*seconds*, with the start of the CLI, are of one run and not compared. Compared by `make real`;
+written anew by `ORCH_REAL_RECORD=1 make real`.
 
-| CLI | what the server does | exit | requests | last word | seconds |
-|---|---|---|---|---|---|
+| CLI | what the server does | class | what follows | requests | message | seconds |
+|---|---|---|---|---|---|---|
 """
 VARYING = (
     (re.compile(r"(http://)?127\.0\.0\.1:\d+(/s/\w+/\w+)?"), "SERVER"),
@@ -31,9 +33,8 @@ VARYING = (
     (re.compile(r"\s*\n\s*"), " "),
     (re.compile(r"\|"), "/"),
 )
-LONGEST = 200
-LIMIT = "limit"
-HOPELESS_SECONDS, PATIENT_SECONDS = 12.0, 90.0
+LONGEST = 160
+NOW = 1_000_000.0
 
 
 class Row(NamedTuple):
@@ -41,20 +42,37 @@ class Row(NamedTuple):
 
     cli: str
     scenario: str
-    exit: str
+    error: str
+    follows: str
     requests: str
-    last_word: str
+    message: str
 
 
-def row(scenario: str, outcome: Outcome, run: Run) -> Row:
-    """The line for an outcome, with what differs from run to run taken out."""
-    asked = len(run.requests)
-    if outcome.code is None:
-        return Row(outcome.name, scenario, LIMIT, "1" if asked == 1 else "many", "")
-    word = outcome.last_word
+def row(cli: str, scenario: str, verdict: Verdict, asked: int) -> Row:
+    """The line for a verdict, with what differs from run to run taken out."""
+    message = verdict.answer.summary if verdict.ok and verdict.answer else verdict.message
     for pattern, instead in VARYING:
-        word = pattern.sub(instead, word)
-    return Row(outcome.name, scenario, str(outcome.code), str(asked), word[:LONGEST].strip())
+        message = pattern.sub(instead, message)
+    error = verdict.error.value if verdict.error else "-"
+    return Row(cli, scenario, error, follows(verdict), str(asked), message[:LONGEST].strip())
+
+
+def follows(verdict: Verdict) -> str:
+    """The consequence in words: what rests, who goes on, whether it is counted."""
+    then = retry.follow(verdict, retry.History(counted=0), max_attempts=3, now=NOW)
+    parts = []
+    if then.cooldown >= retry.UNTIL_CHECKED:
+        parts.append("the agent rests until it is checked")
+    elif then.cooldown and then.cooldown == verdict.retry_at:
+        parts.append("rests until the stated time")
+    elif then.cooldown:
+        parts.append(f"rests {(then.cooldown - NOW) / 60:.0f} min")
+    if then.status is Status.ROUTED:
+        parts.append("next model or agent" if then.other_agent else "tried again")
+        parts.append("counted" if then.counted else "not counted")
+    else:
+        parts.append(then.status.value.replace("_", " "))
+    return ", ".join(parts)
 
 
 @dataclass
@@ -70,19 +88,14 @@ class Table:
         rows = {}
         for line in PATH.read_text().splitlines() if PATH.exists() else ():
             cells = [cell.strip() for cell in line.strip("|").split("|")]
-            if len(cells) == 6 and cells[0] in NAMES:
-                rows[cells[0], cells[1]] = (Row(*cells[:5]), cells[5])
+            if len(cells) == 7 and cells[0] in NAMES:
+                rows[cells[0], cells[1]] = (Row(*cells[:6]), cells[6])
         return cls(rows)
 
     @property
     def recording(self) -> bool:
         """Whether this run writes the document instead of being compared with it."""
         return os.environ.get("ORCH_REAL_RECORD") == "1"
-
-    def limit_seconds(self, cli: str, scenario: str) -> float:
-        """How long to watch: not for long where it is known that no end comes."""
-        known, _ = self.rows.get((cli, scenario), (None, ""))
-        return HOPELESS_SECONDS if known and known.exit == LIMIT else PATIENT_SECONDS
 
     def check(self, found: Row, seconds: float) -> None:
         """Compare with what is known, or record it."""
@@ -93,7 +106,7 @@ class Table:
             assert found == self.rows[key][0]
 
     def keep(self) -> None:
-        """Write the document if this run records."""
+        """Write the document if this run records; a scenario that there is no more goes."""
         if self.recording:
             all_rows = self.rows | self.seen
             lines = [f"| {' | '.join((*row, took))} |" for row, took in all_rows.values()]

@@ -143,6 +143,7 @@ def _opencode_config(run: Run) -> dict[str, Any]:
         "models": {"scripted": model},
     }
     return {
+        "$schema": "https://opencode.ai/config.json",  # else opencode writes it in
         "autoupdate": False,
         "share": "disabled",
         "model": MODEL["opencode"],

@@ -3,9 +3,9 @@
 `fake_claude.py SCRIPT`: a JSON list of actions, done in order:
 ["hear"] waits for a text and echoes it; ["say", text]; ["tool", name, input, output];
 ["ask", tool, input] asks for permission, waits, and says what came; ["asks", [tool, input], …]
-asks all at once and waits for all answers; ["result", text];
-["fail", text]; ["model", name] names the model from then on; ["use", usage] is what each request
-uses from then on, which the result sums; ["cost", usd] is what it says that each turn cost;
+asks all at once and waits for all answers; ["result", text]; ["fail", text, HTTP status];
+["model", name] names the model from then on; ["use", usage] is what each request uses from then
+on, which the result sums; ["cost", usd] is what it says that each turn cost;
 ["interruptible"] waits for an interrupt; ["raw", text, times]; ["bytes", hex];
 ["err", text]; ["write", path, text]; ["spawn", command] leaves a process behind; ["eof"] waits for
 the end of its input; ["hang"]; ["exit", code].
@@ -130,8 +130,8 @@ class Fake:
     def result(self, text: str) -> None:
         self._ended(subtype="success", is_error=False, result=text)
 
-    def fail(self, text: str) -> None:
-        self._ended(subtype="success", is_error=True, result=text, api_error_status=529)
+    def fail(self, text: str, status: int | None = 529) -> None:
+        self._ended(subtype="success", is_error=True, result=text, api_error_status=status)
 
     def _ended(self, **more: Any) -> None:
         self.turns += 1

@@ -77,6 +77,8 @@ class World:
         self.orchd: subprocess.Popen[bytes] | None = None
         self.started: list[subprocess.Popen[str]] = []
         self.max_parallel = 4
+        self.inside: tuple[str, ...] = ()
+        """Put before orchd's command: what makes it run somewhere else (a network of its own)."""
         self.more = ""
         self.router = "mode: round_robin\n  agents: [script]"
         self.agents = ""
@@ -137,7 +139,7 @@ class World:
         """Start orchd, and do not wait."""
         log = (self.root / "orchd.out").open("ab")
         self.orchd = subprocess.Popen(
-            [sys.executable, "-m", "orch.supervisor", *options],
+            [*self.inside, sys.executable, "-m", "orch.supervisor", *options],
             env=self.env,
             cwd=self.root,
             stdin=subprocess.DEVNULL,
@@ -174,10 +176,12 @@ class World:
         ok: bool | None = True,
         text: str | None = None,
         timeout: float = 60,
+        inside: tuple[str, ...] = (),
     ) -> Ran:
-        """Run `orch ARGS` in the first project; `ok` says what its exit code must tell."""
+        """Run `orch ARGS` in the first project; `ok` says what its exit code must tell. `inside`
+        stands before the command, as `World.inside` before orchd's."""
         run = subprocess.run(
-            [sys.executable, "-m", "orch", *args],
+            [*inside, sys.executable, "-m", "orch", *args],
             check=False,
             env=self.env,
             cwd=cwd or self.repo,

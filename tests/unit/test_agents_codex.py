@@ -95,7 +95,7 @@ def test_a_turn_from_its_beginning_to_its_end():
     assert talk.opens() == [Began("t1", "gpt")]
     assert talk.methods() == ["initialize", "initialized", "thread/start", "turn/start"]
     assert talk.out[2]["params"] == {
-        "cwd": "/w", "approvalPolicy": "untrusted", "sandbox": "workspace-write",
+        "approvalPolicy": "untrusted", "sandbox": "workspace-write",
         "developerInstructions": "be brief", "model": "gpt-x",
     }  # fmt: skip
     talk.turn()

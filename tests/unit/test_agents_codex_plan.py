@@ -30,15 +30,20 @@ def test_its_server_is_started_and_talks_to_nobody_but_the_model():
     assert found.env["ORCH_TASK"] == "int-1"
 
 
+FULL = "danger-full-access"
+
+
 @pytest.mark.parametrize(
     ("permissions", "approvals", "sandbox"),
     [
         ({}, "never", "workspace-write"),
-        ({"disallowed_tools": ("Bash(rm *)",)}, "untrusted", "workspace-write"),
+        ({"disallowed_tools": ("Bash(rm *)",)}, "granular", "workspace-write"),
+        ({"disallowed_tools": ("Bash(rm *)",), "sandbox": "none"}, "untrusted", FULL),
+        ({"disallowed_tools": ("Edit",)}, "granular", "read-only"),
         ({"disallowed_tools": ("WebSearch",)}, "never", "workspace-write"),
         ({"mode": "supervised"}, "untrusted", "workspace-write"),
-        ({"sandbox": "full-access"}, "never", "danger-full-access"),
-        ({"sandbox": "none"}, "never", "danger-full-access"),
+        ({"sandbox": "full-access"}, "never", FULL),
+        ({"sandbox": "none"}, "never", FULL),
     ],
 )
 def test_permissions_are_translated(permissions, approvals, sandbox):

@@ -74,7 +74,8 @@ def test_what_a_person_configures_stays():
 @pytest.mark.parametrize(
     ("mode", "rules"),
     [
-        ("autonomous", {"question": {"*": "deny"}, "bash": {"git *": "allow", "rm *": "deny"},
+        ("autonomous", {"external_directory": {"*": "allow"}, "doom_loop": {"*": "allow"},
+                        "question": {"*": "deny"}, "bash": {"git *": "allow", "rm *": "deny"},
                         "edit": {"*": "allow"}}),
         ("supervised", {"bash": {"*": "ask", "git *": "allow", "rm *": "deny"},
                         "edit": {"*": "allow"}, "webfetch": {"*": "ask"},

@@ -206,3 +206,48 @@ def test_one_step_done_is_said(tmp_path: Path):
     assert verdict.ok
     assert verdict.answer
     assert verdict.answer.summary == "1 step done"
+
+
+@pytest.mark.parametrize("cli", ["claude", "codex", "opencode"])
+@pytest.mark.parametrize("mode", ["autonomous", "supervised"])
+def test_no_trust_update_or_login_dialog_can_wait(cli, mode):
+    spec = agents.AgentSpec(protocol=cli)
+    rules = agents.Permissions(mode=mode)
+    plan = agents.plan(cli, spec, work(model="", permissions=rules))
+    plans = [plan, *([plan.instead] if plan.instead else [])]
+    assert {one.protocol for one in plans} == {"structured"}, "on pipes there is no dialog"
+    given = {one for each in plans for one in (*each.argv, *each.env, *each.env.values())}
+    needed = {
+        "claude": {"-p", "--permission-prompt-tool", "stdio", "DISABLE_AUTOUPDATER"},
+        "codex": {"check_for_update_on_startup=false", "app-server"},
+        "opencode": {"OPENCODE_DISABLE_AUTOUPDATE", "serve"},
+    }[cli]
+    assert needed <= given
+    if cli == "codex" and mode == "autonomous":
+        assert "--skip-git-repo-check" in given, "else its one-shot mode wants the folder trusted"
+
+
+RECORDINGS = Path(__file__).parents[1] / "golden" / "recordings"
+
+
+@pytest.mark.parametrize("cli", ["gemini", "qwen"])
+def test_a_command_is_read_as_the_cli_whose_output_it_prints(cli):
+    spec = agents.AgentSpec(command=("sh", "-c", f"exec {cli}"), reads=cli)
+    plan = agents.plan(cli, spec, work())
+    assert plan.protocol == "command"
+    person = {"GEMINI_API_KEY": "g", "OPENAI_API_KEY": "o", "ANTHROPIC_API_KEY": "a"}
+    kept = set(agents.environment(person, plan.env, plan.passes)) & set(person)
+    assert kept == {"GEMINI_API_KEY" if cli == "gemini" else "OPENAI_API_KEY"}
+    good, bad = (
+        (RECORDINGS / cli / name).read_text(errors="replace")
+        for name in ("ok-stream.out", "e401-stream.out")
+    )
+    ended = agents.Ended(ended_by="exit", exit_code=0)
+    done = agents.verdict(cli, agents.Recorded(result=ended, tail=good))
+    assert done.usage.output_tokens > 0
+    written = '{"status": "done", "summary": "in the file"}'
+    answered = agents.verdict(cli, agents.Recorded(result=ended, tail=good, output=written))
+    assert answered.answer is not None
+    assert answered.answer.summary == "in the file"
+    failed = agents.verdict(cli, agents.Recorded(result=ended, tail=bad, output=written))
+    assert (failed.ok, failed.error) == (False, "auth")

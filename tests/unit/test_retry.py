@@ -134,3 +134,8 @@ def test_used_up_attempts_block_the_task():
 def test_what_orch_did_wrong_waits_longer_each_time_and_is_never_charged():
     pauses = [after(E.LOST, parked=n).not_before - 1000.0 for n in (0, 1, 2, 5, 20)]
     assert pauses == [0.0, 2.0, 4.0, 32.0, 300.0]
+
+
+@pytest.mark.parametrize(("same", "waits"), [(0, 1.5), (1, 2.0), (4, 16.0), (40, 1800.0)])
+def test_a_reset_that_was_stated_wrongly_is_believed_less_each_time(same, waits):
+    assert after(E.RATE_LIMIT, same=same, retry_at=1001.5).cooldown == 1000.0 + waits

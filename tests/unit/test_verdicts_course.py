@@ -344,3 +344,19 @@ def test_claude_that_ends_between_its_last_retry_and_its_result_failed_for_what_
     told = {"type": "assistant", "message": {"model": "<synthetic>"}, "error": "server_error"}
     assert judged("claude", INIT, retry, told, code=1).error == "overloaded"
     assert judged("claude", INIT, retry, SAYS, code=1).error == "agent_crashed"
+
+
+@pytest.mark.parametrize(
+    ("message", "ahead", "error", "stated"),
+    [
+        ("Rate limit reached", 5.0, "rate_limit", False),
+        ("Rate limit reached", 7200.0, "rate_limit", True),
+        ('{"message": "Slow down.", "code": "rate_limit_exceeded"}', 5.0, "rate_limit", False),
+        ('{"message": "half of it', 5.0, "overloaded", False),
+    ],
+)
+def test_opencodes_own_pause_is_not_what_the_vendor_stated(message, ahead, error, stated):
+    status = {"type": "retry", "attempt": 2, "message": message, "next": (NOW + ahead) * 1000}
+    event = {"type": "session.status", "properties": {"sessionID": "s", "status": status}}
+    verdict = READERS["opencode"](json.dumps(event).encode(), b"", None, now=NOW)
+    assert (verdict.error, verdict.retry_at is not None) == (error, stated)
