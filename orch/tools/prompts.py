@@ -25,6 +25,16 @@ SHIPPED = "orch/"
 TEMPLATE_BYTES = 1 << 20
 """The largest template that is read."""
 
+PROMPT_CHARACTERS = 4 << 20
+"""The longest prompt; no model reads so much."""
+
+
+FAULTS = (
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    *(RecursionError, MemoryError),
+)
+"""What a template itself may raise, beside what Jinja raises for it."""
+
 
 class Prompt(NamedTuple):
     """A rendered prompt: the system prompt, and the message ('' where it has none)."""
@@ -55,12 +65,12 @@ def render(
     setting = _setting(_loaded(folders, known), mark)
     given = {**values, "mark": mark, "message_begins": turn}
     try:
-        text = setting.get_template(f"{name}.md").render(given)
+        text = _bounded(setting.get_template(f"{name}.md").generate(given), name)
     except ConfigError:
         raise
     except TemplateError as error:
         raise _broken(error, known, name) from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except FAULTS as error:
         raise _broken(error, known, name) from None
     system, _, message = text.partition(turn)
     return Prompt(_tidy(system), _tidy(message))
@@ -141,6 +151,21 @@ def _frames(trace: TracebackType | None) -> Iterator[tuple[str, int]]:
     while trace is not None:
         yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
         trace = trace.tb_next
+
+
+def _bounded(pieces: Iterator[str], name: str) -> str:
+    """What a template writes; raises `ConfigError` when that does not come to an end."""
+    kept: list[str] = []
+    size = 0
+    for piece in pieces:
+        kept.append(piece)
+        size += len(piece)
+        if size > PROMPT_CHARACTERS:
+            raise ConfigError(
+                f"{name}.md writes more than {PROMPT_CHARACTERS} characters",
+                "look for a loop in your own template",
+            )
+    return "".join(kept)
 
 
 def _tidy(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
@@ -86,3 +87,25 @@ def test_killing_the_engine_at_random_while_many_are_routed_loses_and_doubles_no
     done = [world.wait_for(task=task, status="done") for task in tasks]
     assert all(len(one["attempts"]) == 1 for one in done)
     assert ran.stat().st_size == len(tasks)
+
+
+@pytest.mark.timeout(300)
+def test_a_command_that_waits_for_the_router_hears_of_the_next_engines_question(world: World):
+    routers = Routers(world)
+    gate = world.root / "gate"
+    world.up()
+    before = world.add("before", f"wait {gate}")
+    task = world.add("waits", "say hi", more=("--after", before))
+    world.until(lambda: world.task(before)["status"] == "in_progress", "the first one runs")
+    routers.answer(held(gate, decision("script", reason="after all")))
+    asked = len(routers.asked)
+    command = world.follow("task", "route", task, "--json")
+    routers.wait_asked(asked + 1)
+    world.kill("engine")
+    routers.wait_asked(asked + 2)
+    gate.touch()
+    out, err = command.communicate(timeout=60)
+    assert command.returncode == 0, err
+    assert json.loads(out)["agent"] == "script"
+    assert routers.overlaps == 0
+    assert world.wait_for(task=task, status="done")["route_reason"] == "ask: after all"

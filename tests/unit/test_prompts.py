@@ -170,7 +170,7 @@ def test_the_other_prompts_keep_hostile_text_inside_too(name, values):
 
 
 @given(st.text(), st.sampled_from(sorted(PLACES)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_no_text_whatever_gets_out(text, place):
     given_text, plain = f"x{text}x", "x"
     bad, good = told(*PLACES[place](given_text)), told(*PLACES[place](plain))
@@ -235,6 +235,8 @@ def test_one_block_of_the_shipped_template_can_be_replaced(tmp_path):
     ('{% include "../config.yml" %}', 1, "config.yml"),
     ('{% extends "orch/agent.md" %}{% block role %}\n{{ rolle }}{% endblock %}', 2, "'rolle'"),
     ("{{ range(10 ** 9) }}", 1, "too big"),
+    ('\n{% include "agent.md" %}', 2, "recursion"),
+    ("{{ 'x' * 10 ** 18 }}", 1, "MemoryError"),
 ])  # fmt: skip
 def test_a_broken_template_names_file_and_line(tmp_path, text, line, words):
     folders = own(tmp_path / "p", text)
@@ -242,6 +244,12 @@ def test_a_broken_template_names_file_and_line(tmp_path, text, line, words):
         told(folders=folders)
     assert error.value.message.startswith(f"{tmp_path}/p/agent.md:{line}: ")
     assert "mend the template" in error.value.hint
+
+
+def test_a_template_that_does_not_end_is_broken_too(tmp_path):
+    text = "{% for a in range(99999) %}{% for b in range(99999) %}xxxxxxxx{% endfor %}{% endfor %}"
+    with pytest.raises(ConfigError, match=r"agent\.md writes more than"):
+        told(folders=own(tmp_path / "p", text))
 
 
 def test_a_template_cannot_be_a_way_to_another_file(tmp_path):
