@@ -27,6 +27,7 @@ from orch.model import (
     Takeover,
     Task,
     Usage,
+    Value,
 )
 
 MAX_BYTES = 1 << 20
@@ -153,6 +154,38 @@ class AddTask(ToEngine[TaskAdded], frozen=True):
     key: str = ""
 
 
+class PlannedTask(Value, frozen=True, kw_only=True):
+    """A step of a plan; `after` are the places (from 0) of earlier steps that come before it."""
+
+    title: str
+    body: str = ""
+    labels: tuple[str, ...] = ()
+    agent: str = ""
+    complexity: str = ""
+    after: tuple[int, ...] = ()
+
+
+class PlanAdded(Message, frozen=True):
+    """The key of the task that the plan's steps are children of, and the steps' keys in order."""
+
+    parent: str
+    tasks: tuple[str, ...]
+
+
+class AddPlan(ToEngine[PlanAdded], frozen=True):
+    """Create the steps of a plan, all or none, as children of the task `parent`, or of a new task
+    with this title and body, which runs when they are done. The same `key` twice makes them once.
+    """
+
+    project: str
+    tasks: tuple[PlannedTask, ...]
+    title: str = ""
+    body: str = ""
+    parent: str = ""
+    author: str = ""
+    key: str = ""
+
+
 class Tasks(Message, frozen=True):
     """A page of tasks; `total` counts what matches; `asks` says of tasks whose agent waits for an
     answer what it asks."""
@@ -256,6 +289,14 @@ class RerouteTask(ToEngine[TaskRouted], frozen=True):
 
 class RunTask(ActOnTask, frozen=True):
     """Dispatch ahead of the queue; an empty `id` means whatever is next."""
+
+
+class RunNext(ToEngine[TaskAdded], frozen=True):
+    """Dispatch what is first in the queue, of one project or of all; answers which it is."""
+
+    project: str = ""
+    by: str = ""
+    key: str = ""
 
 
 class RetryTask(ActOnTask, frozen=True):
@@ -392,9 +433,9 @@ class Overview(Message, frozen=True):
     problems: tuple[str, ...]
     cooldowns: dict[str, float] = {}
     broken: dict[str, str] = {}
-    agents: dict[str, dict[str, float]] = {}
     resting: tuple[tuple[str, str, float, str], ...] = ()
-    """Each that rests: agent, model ('' for the whole agent), until when, and why."""
+    """Every cooldown: agent, model ('' for all of them), until when, and why."""
+    agents: dict[str, dict[str, float]] = {}
     notices: tuple[Event, ...] = ()
 
 
@@ -437,11 +478,9 @@ class GetMetrics(ToEngine[Metrics], frozen=True):
 
 
 class ClearCooldowns(ToEngine[Done], frozen=True):
-    """Let an agent be used again at once; empty: every agent. `own`: only its own rest, not that
-    of its models (it was seen to work)."""
+    """Let an agent be used again at once; empty: every agent."""
 
     agent: str = ""
-    own: bool = False
     key: str = ""
 
 
@@ -498,13 +537,14 @@ class Effects(Message, frozen=True):
 
 
 class TakeEffects(ToEngine[Effects], frozen=True):
-    """Lease what waits for `target`; unreported after `lease_seconds` it may be taken again. With
-    `fresh` the asker has only just started: what its predecessor had on lease is free at once."""
+    """Lease what waits for `target`; unreported after `lease_seconds` it may be taken again. A
+    target with one taker says which effects it is `holding`: any other that is on lease was its
+    predecessor's, or in a reply that was lost, and is free at once."""
 
     target: str
     lease_seconds: float = 30.0
     limit: int = 20
-    fresh: bool = False
+    holding: tuple[int, ...] | None = None
 
 
 class EffectDone(ToEngine[Done], frozen=True):

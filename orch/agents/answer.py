@@ -60,6 +60,11 @@ def find(text: str) -> Answer | None:
     return None
 
 
+def objects(text: str) -> list[Any]:
+    """The outermost JSON objects in what an agent said, in order; prose and fences around them."""
+    return _objects(text[-MOST_CHARS:])
+
+
 def _objects(text: str) -> list[Any]:
     """The outermost JSON objects in a text, in order."""
     decoder = json.JSONDecoder()

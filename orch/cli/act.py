@@ -17,6 +17,7 @@ from orch.messages import (
     RerouteTask,
     RetryTask,
     RouteTask,
+    RunNext,
     RunTask,
     TaskRouted,
     UnblockTask,
@@ -50,6 +51,30 @@ def run(app: App, id_: str, watch: bool) -> int:
     from orch.cli.live import follow_task  # noqa: PLC0415 - only --watch needs it
 
     return follow_task(app, id_, from_start=True)
+
+
+@click.command("next")
+@click.option(
+    "--watch", is_flag=True, help="Stream it to its end; the exit code tells how it went."
+)
+@click.pass_obj
+def next_(app: App, watch: bool) -> int:
+    """Run what is next in the queue now, and tell which task it is; exit 4 when there is none.
+
+    \b
+    Example:
+      orch task next --watch
+    """
+    found = app.ask(RunNext(app.project, by=person()))
+    title = app.ask(GetTask(found.id)).task.title
+    text = f"{found.id} runs as soon as a slot is free: {show.clean(title)}"
+    show.result(app.json, added_document(found.id, found.status), text)
+    if not watch:
+        return 0
+    show.flush()
+    from orch.cli.live import follow_task  # noqa: PLC0415 - only --watch needs it
+
+    return follow_task(app, found.id, from_start=True)
 
 
 @click.command()

@@ -17,9 +17,8 @@ from orch.cli import complete, show
 from orch.cli.app import App
 from orch.config.load import load
 from orch.config.schema import AgentConfig, Config
-from orch.core.retry import UNTIL_CHECKED
 from orch.errors import NotFound, NotRunning, OrchError
-from orch.messages import ClearCooldowns, GetOverview, Overview
+from orch.messages import ClearCooldowns, GetOverview, Overview, ReportAgent
 from orch.tools.process import run
 
 VERSION_SECONDS = 5.0
@@ -92,32 +91,36 @@ def cooldowns(app: App, clear: bool, name: str) -> None:
         app.ask(ClearCooldowns(name))
         show.result(app.json, {"cleared": name or "all"}, f"{name or 'every agent'} may work again")
         return
-    found = [rest for rest in app.ask(GetOverview()).resting if name in {"", rest[0]}]
+    found = app.ask(GetOverview())
+    rests = [(*one[:2], one[2] or None, one[3]) for one in found.resting]
+    rests += [(agent, "", None, why) for agent, why in found.broken.items()]
+    kept = [one for one in rests if name in {"", one[0]}]
     if app.json:
         show.json(
             [
-                {"agent": agent, "model": model, "until": _until(at), "reason": reason}
-                for agent, model, at, reason in found
+                {"agent": agent, "model": model, "until": show.rfc3339(at), "reason": why}
+                for agent, model, at, why in kept
             ]
         )
-    elif found:
+    elif kept:
         now = time.time()
         show.table(
             ("AGENT", "MODEL", "UNTIL", "STILL", "REASON"),
             [
-                (
-                    agent,
-                    model or "(all)",
-                    show.moment(at) if at < UNTIL_CHECKED else "`orch agents --check` passes",
-                    show.duration(max(at - now, 0)) if at < UNTIL_CHECKED else "-",
-                    reason,
-                )
-                for agent, model, at, reason in found
+                (a, model or "(all)", *_until_when(at, now), show.clean(why))
+                for a, model, at, why in kept
             ],
             grow=4,
         )
     else:
         show.line("no agent rests")
+
+
+def _until_when(at: float | None, now: float) -> tuple[str, str]:
+    """When a cooldown ends, and how long that is; a broken agent waits for a check."""
+    if at is None:
+        return "`orch agents --check` passes", "-"
+    return show.moment(at), show.duration(max(at - now, 0))
 
 
 def configured(app: App) -> Config:
@@ -151,6 +154,7 @@ def document(
         "cooling_until": _until(own[2]) if own else None,
         "cooling_reason": own[3] if own else "",
         "cooling_models": {rest[1]: _until(rest[2]) for rest in resting if rest[1]},
+        "problem": overview.broken.get(name, "") if overview else "",
         "check": None,
         "cleared": False,
     }
@@ -189,8 +193,8 @@ def _state(row: dict[str, Any]) -> str:
         return "disabled"
     if check and check["answers"] is not None:
         return "works" if check["answers"] else str(check["class"])
-    if row["cooling_until"] == _until(UNTIL_CHECKED):
-        return "rests until `orch agents --check` passes"
+    if row["problem"]:
+        return f"out of use until `orch agents --check` passes: {row['problem']}"
     return f"rests until {row['cooling_until']}" if row["cooling_until"] else "ready"
 
 
@@ -251,9 +255,9 @@ def _booted(rows: list[dict[str, Any]], config: Config, seconds: float) -> Itera
 
 def _mended(app: App, name: str, overview: Overview | None) -> bool:
     """End the rest of an agent that was seen to work; whether there was one to end."""
-    if overview is None or name not in {*overview.cooldowns, *overview.broken}:
+    if overview is None or name not in overview.broken:
         return False
-    app.ask(ClearCooldowns(name, own=True))
+    app.ask(ReportAgent(name))
     return True
 
 

@@ -22,7 +22,7 @@ LOG_LINES = 12
 WELL = frozenset({"ready", "disabled"})
 INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-INHERITED = ("ORCH_RUN", "ORCH_SERVICE", "ORCH_FDS")
+INHERITED = ("ORCH_RUN", "ORCH_SERVICE", "ORCH_FDS", "ORCH_CHAT")
 """What marks a process of an attempt or a service: an orchd started from one belongs to neither."""
 
 

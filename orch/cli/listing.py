@@ -208,11 +208,25 @@ def _documents(tops: list[Task], below: dict[str, list[Task]]) -> list[dict[str,
 
 def _print(tops: list[Task], below: dict[str, list[Task]]) -> None:
     """A line a task, drawn below its parent; no deeper for a deep tree than for a flat one."""
+    if not tops:
+        show.note("no tasks; `orch task add TITLE` makes one")
     waiting = [(task, "", "") for task in reversed(tops)]
     while waiting:
         task, lead, rest = waiting.pop()
-        show.line(f"{lead}{task.key} {show.state(task.status)} {show.clean(task.title)}")
         children = below.get(task.key, [])
+        show.line(_line(lead, task, children))
         drawn = [(child, f"{rest}├─ ", f"{rest}│  ") for child in children[:-1]]
         drawn += [(child, f"{rest}└─ ", f"{rest}   ") for child in children[-1:]]
         waiting += reversed(drawn)
+
+
+def _line(lead: str, task: Task, children: list[Task]) -> str:
+    """A task of a tree; on a terminal its title is cut so that it stays on its line."""
+    done = sum(child.status is Status.DONE for child in children)
+    notes = [f"{done}/{len(children)} done"] if children else []
+    if task.after and task.status is not Status.DONE:
+        notes.append(f"after {' '.join(key.partition('#')[2] or key for key in task.after)}")
+    told = f"({', '.join(notes)}) " if notes else ""
+    used = show.width(f"{lead}{task.key} {task.status} {told}")
+    title = show.cut(show.clean(task.title), used)
+    return f"{lead}{task.key} {show.state(task.status)} {show.paint(told, 'dim')}{title}"

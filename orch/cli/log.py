@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from orch.errors import NotFound
 LEVELS = ("debug", "info", "warning", "error", "critical")
 COLOURS = {"debug": "dim", "warning": "yellow", "error": "red", "critical": "red"}
 BLOCK = 65536
+INDENT = 13
+"""Columns that wrapped lines stand in: below what comes after the clock."""
+
 PERIOD = 0.2
 """Seconds between two looks at the files while following."""
 
@@ -63,11 +68,12 @@ def log(
             raise click.UsageError(f"one name only, not {name!r} and {word!r}")
     tails = [Tail(path) for path in log_files(app.home.logs, name, ".out" if raw else ".log")]
     wanted = 100 if count is None else count
-    _print_last(tails, wanted, level, app.json)
+    printer = Printer(level, app.json)
+    _print_last(tails, wanted, printer)
     while follow:
         for tail in tails:
             for text in tail.added():
-                _print(read_line(text, tail.name), level, app.json)
+                printer.print(read_line(text, tail.name))
         time.sleep(PERIOD)
 
 
@@ -139,39 +145,68 @@ def read_line(text: str, name: str) -> LogLine:
     return LogLine(taken["time"], taken["level"], taken["service"] or name, taken["message"], found)
 
 
-def _print_last(tails: list[Tail], count: int, level: str, as_json: bool) -> None:
+def _print_last(tails: list[Tail], count: int, printer: Printer) -> None:
     lines: list[LogLine] = []
     for tail in tails:
         shown = ""
-        for text in tail.last(count * 4 if level != "debug" else count):
+        for text in tail.last(count * 4 if printer.level != "debug" else count):
             line = read_line(text, tail.name)
             shown = line.time or shown  # what a traceback's lines belong to
             lines.append(msgspec.structs.replace(line, time=line.time or shown))
     lines.sort(key=lambda line: line.time)
-    chosen = [line for line in lines if _reaches(line, level)]
+    chosen = [line for line in lines if _reaches(line, printer.level)]
     for line in chosen[-count:] if count else []:
-        _print(line, level, as_json)
+        printer.print(line)
 
 
 def _reaches(line: LogLine, level: str) -> bool:
     return line.level not in LEVELS or LEVELS.index(line.level) >= LEVELS.index(level)
 
 
-def _print(line: LogLine, level: str, as_json: bool) -> None:
-    if not _reaches(line, level):
-        return
-    if as_json:
-        fields = {"time": line.time, "level": line.level, "service": line.service}
-        show.json_line({**fields, "message": line.message, **line.extra})
-        return
-    extra = " ".join(f"{key}={value}" for key, value in line.extra.items() if key != "error")
-    words = [
-        show.paint(line.time.replace("T", " ").rstrip("Z"), "dim"),
-        show.paint(f"{line.service:<10}", "cyan"),
-        show.paint(f"{line.level:<8}", COLOURS.get(line.level, "")),
-        show.clean(line.message),
-        show.paint(show.clean(extra), "dim"),
-    ]
-    show.write(" ".join(word for word in words if word).rstrip() + "\n")
-    if "error" in line.extra:
-        show.write(show.clean(str(line.extra["error"]), lines=True).rstrip() + "\n")
+class Printer:
+    """Prints lines of at least a level; on a terminal the day stands in a line of its own."""
+
+    def __init__(self, level: str, as_json: bool) -> None:
+        self.level = level
+        self.as_json = as_json
+        self._day = ""
+
+    def print(self, line: LogLine) -> None:
+        """Print a line, if it reaches the level."""
+        if not _reaches(line, self.level):
+            return
+        if self.as_json:
+            fields = {"time": line.time, "level": line.level, "service": line.service}
+            show.json_line({**fields, "message": line.message, **line.extra})
+            return
+        extra = " ".join(f"{key}={value}" for key, value in line.extra.items() if key != "error")
+        words = [
+            show.paint(self._clock(line.time), "dim"),
+            show.paint(f"{line.service:<9}", "cyan"),
+            show.paint(f"{line.level:<7}", COLOURS.get(line.level, "")),
+        ]
+        told = [(show.clean(line.message), ""), (show.clean(extra), "dim")]
+        show.hanging(" ".join(word for word in words if word), told, INDENT)
+        if "error" in line.extra:
+            show.line(show.clean(str(line.extra["error"]), lines=True).rstrip())
+        show.flush()
+
+    def _clock(self, text: str) -> str:
+        """The time of a line; on a terminal without its day, which is printed when it changes."""
+        date, clock = local_time(text)
+        if not (date and show.is_terminal(sys.stdout)):
+            return f"{date} {clock}".strip()
+        if date != self._day:
+            self._day = date
+            show.line(show.paint(date, "bold"))
+        return clock
+
+
+def local_time(text: str) -> tuple[str, str]:
+    """A time of a log (RFC 3339, UTC) as local date and clock; as it is where it is none."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return "", text
+    there = at.astimezone()
+    return f"{there:%Y-%m-%d}", f"{there:%H:%M:%S}.{there.microsecond // 1000:03d}"

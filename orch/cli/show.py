@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, TextIO
 
@@ -38,6 +39,9 @@ STATES = {
     "disabled": "dim",
 }
 """The colour of each status of a task and each state of a service."""
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def line(text: str = "") -> None:
@@ -223,6 +227,50 @@ def pad(text: str, columns: int) -> str:
         kept += char
     kept += "…"
     return kept + " " * (columns - width(kept))
+
+
+def hanging(lead: str, parts: Iterable[tuple[str, str]], indent: int = -1, rest: str = "") -> None:
+    """Print `lead` and the parts (text, colour) behind it. On a terminal they are wrapped between
+    words, further lines indented by `indent` columns (the lead's own unless given), or begun by
+    `rest`."""
+    lines = [(part, colour) for part, colour in parts if part]
+    if not is_terminal(sys.stdout):
+        line(" ".join([lead, *(part for part, _ in lines)]).rstrip())
+        return
+    begin = width(_plain(lead)) + 1 if lead else 0
+    indent = width(rest) + 1 if rest else begin if indent < 0 else indent
+    row, used = [lead] if lead else [], begin
+    for part, colour in lines:
+        for word in _pieces(part, terminal_width() - indent):
+            if used + width(word) > terminal_width() and used > indent:
+                line(" ".join(row).rstrip())
+                row, used = [rest or " " * (indent - 1)] if indent else [], indent
+            row.append(paint(word, colour))
+            used += width(word) + 1
+    line(" ".join(row).rstrip())
+
+
+def cut(text: str, used: int = 0) -> str:
+    """Plain text; on a terminal, of whose line `used` columns are taken, cut so that it fits."""
+    room = max(terminal_width() - used, 12)
+    return pad(text, room) if is_terminal(sys.stdout) and width(text) > room else text
+
+
+def _pieces(text: str, most: int) -> Iterator[str]:
+    """The words of a text; one that is wider than `most` columns in pieces."""
+    for word in text.split(" "):
+        rest = word
+        while width(rest) > most:
+            piece = ""
+            while width(piece + rest[0]) <= most or not piece:
+                piece, rest = piece + rest[0], rest[1:]
+            yield piece
+        yield rest
+
+
+def _plain(text: str) -> str:
+    """The text without our own colours."""
+    return text if "\x1b" not in text else _COLOUR.sub("", text)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:

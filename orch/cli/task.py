@@ -225,10 +225,18 @@ def history(app: App, id_: str) -> None:
     if app.json:
         show.json([documents.event(event) for event in events])
         return
-    show.table(
-        ["TIME", "EVENT", "WHAT"],
-        [(show.moment(event.at), event.name, told(event)) for event in events],
-    )
+    if not show.is_terminal(sys.stdout):
+        rows = [(show.moment(event.at), event.name, told(event)) for event in events]
+        show.table(["TIME", "EVENT", "WHAT"], rows)
+        return
+    day, longest = "", max((len(event.name) for event in events), default=0)
+    for event in events:
+        date, _, clock = show.moment(event.at).partition(" ")
+        if date != day:
+            day = date
+            show.line(show.paint(day, "bold"))
+        name = show.clean(event.name).ljust(longest)
+        show.hanging(f"{show.paint(clock, 'dim')} {name}", [(told(event), "")])
 
 
 def all_events(app: App, key: str) -> list[Event]:

@@ -8,6 +8,7 @@ LOOK, ACT, LIVE = "Make and look", "Act", "Live sessions"
 
 COMMANDS = {
     "add": Entry("orch.cli.task:add", LOOK, "Create a task and print its id."),
+    "plan": Entry("orch.cli.plan:plan", LOOK, "Have an agent plan a goal as ordered tasks."),
     "list": Entry("orch.cli.listing:list_", LOOK, "List tasks that are not done."),
     "get": Entry("orch.cli.task:get", LOOK, "Show one task and its attempts."),
     "status": Entry("orch.cli.task:status", LOOK, "Count tasks by status, and what they cost."),
@@ -15,6 +16,7 @@ COMMANDS = {
     "history": Entry("orch.cli.task:history", LOOK, "Show a task's events with times and reasons."),
     "cost": Entry("orch.cli.cost:of_task", LOOK, "Show what a task cost."),
     "run": Entry("orch.cli.act:run", ACT, "Run a task now, ahead of the queue."),
+    "next": Entry("orch.cli.act:next_", ACT, "Run what is next in the queue."),
     "retry": Entry("orch.cli.act:retry", ACT, "Start a task over."),
     "route": Entry("orch.cli.act:route", ACT, "Choose the agent of a task."),
     "reroute": Entry("orch.cli.act:reroute", ACT, "Move a task to another agent."),

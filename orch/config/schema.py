@@ -185,10 +185,10 @@ class AgentLimits(Section, frozen=True, kw_only=True):
 
 class AgentConfig(Section, frozen=True, kw_only=True):
     """`agents.{name}`: how one agent is run. `command` is an argv with `{prompt_file}`,
-    `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced. `strengths` is what the router is
-    told of it. `mode` (codex, opencode): its server, its one-shot mode, or `auto`: that where the
-    server does not come up. `reads` (command): the CLI whose output it prints, so that its answer,
-    its failures and its tokens are known."""
+    `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced. `mode` (codex, opencode): its
+    server, its one-shot mode, or `auto`: that where the server does not come up. `reads` (command):
+    the CLI whose output it prints, so that its answer, its failures and its tokens are known.
+    `strengths` is what the router is told of it."""
 
     command: Words = ()
     protocol: Literal["claude", "codex", "command", "opencode", "shell", "terminal"] = "command"
@@ -255,6 +255,7 @@ class Hooks(Section, frozen=True, kw_only=True):
     on_job_fired: ShellCommand = ()
     on_service_started: ShellCommand = ()
     on_service_stopped: ShellCommand = ()
+    on_approval_asked: ShellCommand = ()
     on_notice_given: ShellCommand = ()
     timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     prepare_worktree: ShellCommand = ()
@@ -397,7 +398,6 @@ LATER = frozenset(
         "channels",
         "hooks.on_branch_pushed",
         "hooks.on_pr_created",
-        "hooks.on_approval_asked",
     }
 )
 """Keys of a later version; this one refuses them by name rather than ignore them."""

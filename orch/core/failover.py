@@ -22,9 +22,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
-    """All who may go on. `field`: the agents; `resting`: those of them that come back, at a time or
-    once a check passes; `models`: what each would use now (None: all of its models rest); `free`:
-    the free models that can be used, with their agents; `wanted`: the agent that a person named."""
+    """All who may go on. `field`: the agents; `resting`: those of them that come back by
+    themselves; `models`: what each agent would use now (None: all of its models rest); `free`: the
+    free models that can be used, with their agents; `wanted`: the agent that a person named."""
 
     field: Field
     resting: frozenset[str] = frozenset()

@@ -22,11 +22,24 @@ FIRED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     "on_job_fired": {"job_fired": ()},
     "on_service_started": {"service_ready": ()},
     "on_service_stopped": {"service_stopped": (), "service_crashed": ()},
+    "on_approval_asked": {"approval_asked": ()},
     "on_notice_given": {"notice_given": ()},
 }
 """By hook, the events that fire it, and with which status (empty: any)."""
 
-TOLD = ("attempt", "agent", "session", "status", "reason", "job", "service", "level", "text")
+TOLD = (
+    "attempt",
+    "agent",
+    "session",
+    "status",
+    "reason",
+    "job",
+    "service",
+    "level",
+    "text",
+    "approval",
+    "tool",
+)
 """What an event may say that a hook finds in its environment, as `ORCH_{NAME}`."""
 
 MOST_VALUE = 4000

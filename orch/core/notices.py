@@ -12,12 +12,14 @@ ERROR, WARNING = "error", "warning"
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Something a person must know: `error` when nothing goes on without them, else `warning`.
 
-    `about` names what is told once only, until it is settled; '' is told each time.
+    `about` names what is told once only, until it is settled; '' is told each time. `approval` is
+    the number of the question that it tells of (0: none).
     """
 
     level: str
     text: str
     about: str = ""
+    approval: int = 0
 
 
 def of(name: str, task: str, data: dict[str, Any]) -> Notice | None:
@@ -28,6 +30,12 @@ def of(name: str, task: str, data: dict[str, Any]) -> Notice | None:
         agent, why = str(data.get("agent", "")), str(data.get("reason", ""))
         text = f"the agent {agent} cannot be used ({why}), until `orch agents --check` passes"
         return Notice(level=ERROR, text=text, about=f"agent:{agent}")
+    if name == "approval_asked":
+        what = f"may use {data.get('tool')}: {data.get('text')}"
+        asked = data.get("text") if data.get("options") else f"whether it {what}"
+        number = data.get("approval", 0)
+        text = f"{task} asks {asked}; `orch task approve {task} {number}`, or deny"
+        return Notice(level=ERROR, text=text, approval=number)
     if name == "budget_warned":
         return Notice(level=WARNING, text=str(data.get("text", "")))
     if name == "budget_spent":

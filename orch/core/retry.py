@@ -18,15 +18,12 @@ SMALLER = frozenset({E.OUTPUT_LIMIT, E.TURN_LIMIT, E.REFUSAL})
 ASKED_AGAIN = SMALLER | {E.INVALID_RESPONSE}
 """What an agent is asked about once more in the same conversation."""
 
-USED_UP = SMALLER | {E.MODEL_UNAVAILABLE}
-"""An agent that failed so is not tried again on the same task. (A broken one may be: once a check
-of it has passed.)"""
+USED_UP = BROKEN_AGENT | SMALLER | {E.MODEL_UNAVAILABLE}
+"""An agent that failed so is not tried again on the same task."""
 
 SAME_ERROR_LIMIT = 3
 LIMIT_SECONDS = 1800.0
 MODEL_SECONDS = 3600.0
-UNTIL_CHECKED = 4102444800.0
-"""Until when a broken agent rests (the year 2100): until `orch agents --check` passes."""
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from orch.core.retry import UNTIL_CHECKED
 from orch.core.weights import pick
 
 
@@ -16,7 +15,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     weights: dict[str, float] = {}
     """Of the available ones, for mode `weighted`."""
     resting: frozenset[str] = frozenset()
-    """Of the unavailable ones, those that come back: at a time, or once a check passes."""
+    """Of the unavailable ones, those that come back by themselves."""
 
     def without(self, agent: str) -> Field:
         """The field without one agent; the same when it is ''."""
@@ -27,13 +26,6 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
             unavailable={**self.unavailable, agent: "is to be replaced"},
             weights=self.weights,
         )
-
-
-def resting(until: float, reason: str, now: float) -> str:
-    """Why an agent that rests until then (epoch seconds) cannot be used."""
-    if until >= UNTIL_CHECKED:
-        return f"rests until `orch agents --check` passes ({reason})"
-    return f"rests for {max(1, round(until - now))} s ({reason})"
 
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,22 +47,20 @@ def cooling_models(store: Store, agent: str, now: float) -> frozenset[str]:
     return frozenset(row["model"] for row in rows)
 
 
-def mark_broken(store: Store, agent: str, reason: str, until: float) -> bool:
-    """Take an agent out of use until a check of it passes, which is told as `until`; False when it
-    already was."""
+def mark_broken(store: Store, agent: str, reason: str, now: float) -> bool:
+    """Take an agent out of use until a check of it passes; False when it already was."""
     store.execute(
         "INSERT INTO cooldowns (agent, model, until, reason, broken) VALUES (?, '', ?, ?, 1)"
-        " ON CONFLICT (agent, model) DO UPDATE SET broken = 1,"
-        " until = excluded.until, reason = excluded.reason WHERE NOT broken",
-        (agent, until, reason),
+        " ON CONFLICT (agent, model) DO UPDATE SET broken = 1, reason = excluded.reason"
+        " WHERE NOT broken",
+        (agent, now, reason),
     )
     return store.db.changes() == 1
 
 
 def mend(store: Store, agent: str) -> bool:
-    """End an agent's own rest, also that of a broken one; its models that rest go on to. False when
-    it did not rest."""
-    store.execute("DELETE FROM cooldowns WHERE agent = ? AND model = ''", (agent,))
+    """Let a broken agent be used again; False when it was not broken."""
+    store.execute("DELETE FROM cooldowns WHERE agent = ? AND broken", (agent,))
     return store.db.changes() == 1
 
 
@@ -70,6 +68,14 @@ def broken(store: Store) -> dict[str, str]:
     """Agents that are out of use until a check of them passes, and why."""
     rows = store.rows("SELECT agent, reason FROM cooldowns WHERE broken")
     return {row["agent"]: row["reason"] for row in rows}
+
+
+def resting(store: Store, now: float) -> list[tuple[str, str, float, str]]:
+    """Every cooldown that still lasts: agent, model ('' for all of them), until when, and why."""
+    rows = store.rows(
+        "SELECT * FROM cooldowns WHERE until > ? AND NOT broken ORDER BY agent, model", (now,)
+    )
+    return [(r["agent"], r["model"], r["until"], r["reason"]) for r in rows]
 
 
 def weights(store: Store) -> dict[str, tuple[float, float]]:
@@ -95,13 +101,6 @@ def next_warm(store: Store, now: float) -> float | None:
     """When the next cooldown ends (epoch seconds); None when nothing rests."""
     row = store.one("SELECT min(until) FROM cooldowns WHERE until > ?", (now,))
     return float(row[0]) if row and row[0] is not None else None
-
-
-def all_cooling(store: Store, now: float) -> list[tuple[str, str, float, str]]:
-    """What rests: agent, model ('' for all of it), until when, and why."""
-    sql = "SELECT agent, model, until, reason FROM cooldowns WHERE until > ? ORDER BY agent, model"
-    rows = store.rows(sql, (now,))
-    return [(row["agent"], row["model"], row["until"], row["reason"]) for row in rows]
 
 
 def counter(store: Store, name: str) -> int:

@@ -37,10 +37,11 @@ def prune(store: Store, before: float) -> None:
 
 def latest(store: Store, since: float, limit: int) -> list[Event]:
     """The newest notices since then, oldest first: of a task only while it still waits for
-    somebody, or goes on at a warning."""
+    somebody, or goes on at a warning. What agents ask is left out: sessions show it."""
     rows = store.rows(
         "SELECT e.seq, e.at, e.name, e.task, e.data FROM events e"
         " LEFT JOIN tasks t ON t.key = e.task WHERE e.name = 'notice_given' AND e.at >= ?"
+        " AND json_extract(e.data, '$.approval') IS NULL"
         " AND (t.key IS NULL OR t.status IN ('blocked', 'needs_review')"
         " OR t.status <> 'done' AND json_extract(e.data, '$.level') = 'warning')"
         " ORDER BY e.seq DESC LIMIT ?",

@@ -19,10 +19,12 @@ def queue(
     )
 
 
-def free(store: Store, target: str) -> None:
-    """End the leases of `target`: whoever had them is gone."""
+def free(store: Store, target: str, held: tuple[int, ...]) -> None:
+    """End the leases of `target` but those of the effects that it holds."""
     store.execute(
-        "UPDATE effects SET not_before = 0 WHERE target = ? AND state = 'leased'", (target,)
+        "UPDATE effects SET not_before = 0 WHERE target = ? AND state = 'leased'"
+        " AND not_before > 0 AND id NOT IN (SELECT value FROM json_each(?))",
+        (target, packed(held)),
     )
 
 

@@ -109,7 +109,6 @@ class Capture(Service):
         self.questions = Questions(self.host)
         self._lately: list[Session] = []
         self._lanes: dict[tuple[str, str], deque[Effect]] = {}
-        self._fresh = True
         self.engine = Engine(Client(self.home))
         self.orders = Orders(self.host, lambda name: self._locate(SendInput(name, "")))
         self._nudges = msgspec.msgpack.Decoder(Nudge)
@@ -248,13 +247,10 @@ class Capture(Service):
     def take_effects(self, event: EffectQueued | None = None) -> None:
         """Take the texts that the engine wants typed."""
         if event is None or event.target == self.name:
-            self._alone("effects", self._take, self._do_effects, self.take_effects)
-
-    def _take(self) -> Effects:
-        """In a thread: our first question frees what a predecessor had on lease."""
-        taken = self.engine.ask(TakeEffects(self.name, lease_seconds=60.0, fresh=self._fresh))
-        self._fresh = False
-        return taken
+            held = tuple(effect.id for lane in self._lanes.values() for effect in lane)
+            request = TakeEffects(self.name, lease_seconds=60.0, holding=held)
+            ask = partial(self.engine.ask, request)
+            self._alone("effects", ask, self._do_effects, self.take_effects)
 
     def _do_effects(self, taken: Effects) -> None:
         """Beside the loop; those of a kind for one session one after another, in their order."""

@@ -75,7 +75,7 @@ class Budgets(Notices):
             return attempt
         if state is None or not state.used:
             return attempt
-        return self.priced(attempt, _usage(state.used), state.model)
+        return self.priced(attempt, from_state(state.used), state.model)
 
     def priced(self, attempt: Attempt, usage: Usage, model: str = "") -> Attempt:
         """An attempt with what it used, priced: by people's own prices, by the agent's figure where
@@ -94,12 +94,14 @@ class Budgets(Notices):
         )
 
     def account(self, attempt: Attempt, usage: Usage) -> dict[str, Any]:
-        """The columns of what an attempt has used in the end."""
+        """The columns of what an attempt has used in the end. `usage` is what its messages say, as
+        far as they are read; its session counted all of them."""
         try:
             state = self.host.state(Path(attempt.folder))
         except OrchError:
             state = None
-        found = self.priced(attempt, usage, state.model if state else "")
+        counted = from_state(state.used) if state and state.used else Usage()
+        found = self.priced(attempt, fuller(usage, counted), state.model if state else "")
         return {"usage": found.usage, "used_model": found.used_model}
 
     # ---- holding back ------------------------------------------------------------------------
@@ -165,7 +167,22 @@ def own_prices(config: Config) -> prices.Rows:
     )
 
 
-def _usage(used: dict[str, object]) -> Usage:
+def fuller(said: Usage, counted: Usage) -> Usage:
+    """Of two counts of one run the one that knows of more tokens, with the money of either."""
+
+    def tokens(usage: Usage) -> int:
+        return (
+            usage.input_tokens + usage.output_tokens
+            + usage.cache_read_tokens + usage.cache_write_tokens
+        )  # fmt: skip
+
+    if tokens(counted) <= tokens(said):
+        return said
+    usd = counted.usd if counted.usd is not None else said.usd
+    return msgspec.structs.replace(counted, usd=usd)
+
+
+def from_state(used: dict[str, object]) -> Usage:
     """What a session's state says of its use, as far as it is numbers."""
 
     def number(name: str) -> int:

@@ -14,8 +14,7 @@ from orch.core import names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
 from orch.core.failover import free_model
 from orch.core.prompt import one_line
-from orch.core.retry import UNTIL_CHECKED
-from orch.core.routing import Field, Routed, choose, next_model, resting, wanted
+from orch.core.routing import Field, Routed, choose, next_model, wanted
 from orch.core.weights import recovered
 from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
@@ -92,34 +91,33 @@ class Dispatch(Skills):
             if spec.protocol != "shell" and not (name in VENDORS and _not_installed(spec))
         )  # fmt: skip
         unavailable: dict[str, str] = {}
-        back: set[str] = set()
+        resting: set[str] = set()
         for name, spec in config.agents.items():
             if name in config.router.disabled_agents:
                 unavailable[name] = "is disabled"
             elif name in broken:
-                unavailable[name] = resting(UNTIL_CHECKED, broken[name], self.now())
-                back.add(name)
+                unavailable[name] = f"is out of use until `orch agents --check` ({broken[name]})"
             elif name in cooling:
                 until, reason = cooling[name]
-                unavailable[name] = resting(until, reason, self.now())
-                back.add(name)
+                unavailable[name] = f"rests for {max(1, round(until - self.now()))} s ({reason})"
+                resting.add(name)
             elif problem := _not_installed(spec):
                 unavailable[name] = problem
             elif self.model_for(name, "", config) is None:
                 unavailable[name] = "rests with all of its models"
-                back.add(name)
+                resting.add(name)
         usable = tuple(n for n in wanted if n in config.agents and n not in unavailable)
         others = tuple(n for n in config.agents if n not in wanted and n not in unavailable)
         return Field(
             available=usable or (others if not wanted else ()),
             unavailable=unavailable,
             weights=self.weights(),
-            resting=frozenset(back.intersection(wanted)),
+            resting=frozenset(resting.intersection(wanted)),
         )
 
     def mark_broken(self, agent: str, reason: str) -> None:
         """Take an agent out of use until a check of it passes; people are told once."""
-        if jobs.mark_broken(self.store, agent, one_line(reason), UNTIL_CHECKED):
+        if jobs.mark_broken(self.store, agent, one_line(reason), self.now()):
             self.event("agent_broken", "", agent=agent, reason=one_line(reason))
 
     def weights(self) -> dict[str, float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from services.engine.preparing import Preparing
+from services.engine.queue import QueueDesk
 
 
-class Engine(Preparing):
-    """Decides what happens to tasks: ledger ← dispatch ← endings ← attempts ← the desks.
+class Engine(QueueDesk):
+    """Decides what happens to tasks: ledger ← dispatch ← endings ← approvals ←
+    takeovers ← attempts ← the desks.
 
     Each class on the way adds one concern; only `Ledger.write` changes the database.
     """

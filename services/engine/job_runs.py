@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 STEP_SECONDS = 120.0
 RETRY_SECONDS = 2.0
+MOST_AT_ONCE = 32
+"""Commands that run at a time; more that are due wait a moment, whosever they are."""
 KEPT_RUNS = 100
 """Of how many runs of each job the output is kept."""
 KEEP_SECONDS = 90 * 86400.0
@@ -35,11 +37,11 @@ class JobRuns(ReportDesk):
     def setup(self) -> None:
         """Nothing is watched until `adopt` has looked."""
         self._job_running: dict[str, JobRun] = {}
-        self._secrets: dict[str, tuple[str, ...]] = {}
-        self._moving: set[int] = set()
-        self._absent: dict[str, int] = {}
-        self._put_off_until: dict[int, float] = {}
-        self._looking = False
+        self._job_secrets: dict[str, tuple[str, ...]] = {}
+        self._job_moving: set[int] = set()
+        self._job_absent: dict[str, int] = {}
+        self._job_put_off: dict[int, float] = {}
+        self._job_looking = False
         super().setup()
 
     def adopt(self) -> None:
@@ -51,7 +53,7 @@ class JobRuns(ReportDesk):
 
     def advance_run(self, run: JobRun) -> None:
         """Take the next step of a run, unless one is under way."""
-        if run.run in self._moving or not self.swept:
+        if run.run in self._job_moving or not self.swept:
             return
         if run.state == "queued":
             self.start_queued(run.project, run.job)
@@ -68,23 +70,26 @@ class JobRuns(ReportDesk):
     def on_config(self) -> None:
         """What is secret may have changed."""
         super().on_config()
-        self._secrets.clear()
+        self._job_secrets.clear()
 
     def secrets_of(self, project: str) -> tuple[str, ...]:
         """The secret values of a project's configuration."""
-        if project not in self._secrets:
-            self._secrets[project] = secrets(self.config_of(project))
-        return self._secrets[project]
+        if project not in self._job_secrets:
+            self._job_secrets[project] = secrets(self.config_of(project))
+        return self._job_secrets[project]
 
     # ---- starting ----------------------------------------------------------------------------
 
     def _start_run(self, run: JobRun) -> None:
+        if len(self._job_running) + len(self._job_moving) >= MOST_AT_ONCE:
+            self._job_put_off[run.run] = self.clock()
+            return
         job, project = self.job_of(run.project, run.job), self.loaded.projects.get(run.project)
         if job is None or project is None or not job.command:
             text = "the job is not configured any more"
             self._end_run(run, job_work.Came(outcome="failed", summary=text))
             return
-        self._aside_for(
+        self._aside_for_run(
             run,
             lambda: job_work.launch(self.home, self.host, run, job, Path(project.path)),
             lambda _: self._run_started(run),
@@ -108,28 +113,30 @@ class JobRuns(ReportDesk):
         """The safety net under the nudges: look for exit files, ask tmux which sessions live."""
         for session in list(self._job_running):
             self._check_run(session)
-        for number in [n for n, at in self._put_off_until.items() if at <= self.clock()]:
-            del self._put_off_until[number]
-            self._take_up(number)
-        if self._job_running and not self._looking:
-            self._looking = True
+        for number in [n for n, at in self._job_put_off.items() if at <= self.clock()]:
+            del self._job_put_off[number]
+            self._take_up_run(number)
+        if self._job_running and not self._job_looking:
+            self._job_looking = True
             asked = frozenset(self._job_running)
             self.aside(
-                self.host.alive, lambda alive: self._counted(asked, alive), self._uncounted,
+                self.host.alive,
+                lambda alive: self._runs_counted(asked, alive),
+                self._runs_uncounted,
                 timeout=30.0,
-            )  # fmt: skip
+            )
 
-    def _counted(self, asked: frozenset[str], alive: dict[str, int]) -> None:
-        self._looking = False
+    def _runs_counted(self, asked: frozenset[str], alive: dict[str, int]) -> None:
+        self._job_looking = False
         for session in asked & self._job_running.keys():
-            missing = 0 if session in alive else self._absent.get(session, 0) + 1
-            self._absent[session] = missing
+            missing = 0 if session in alive else self._job_absent.get(session, 0) + 1
+            self._job_absent[session] = missing
             if missing >= 2 and not self._check_run(session):
-                self._collect(self._job_running[session])
+                self._collect_run(self._job_running[session])
 
-    def _uncounted(self, error: Exception) -> None:
-        self._looking = False
-        self._absent.clear()
+    def _runs_uncounted(self, error: Exception) -> None:
+        self._job_looking = False
+        self._job_absent.clear()
         self.log.warning("tmux cannot be asked: %s", error)
 
     def _check_run(self, session: str) -> bool:
@@ -143,14 +150,14 @@ class JobRuns(ReportDesk):
             self.log.warning("%s: %s", session, error.message)
             return False
         if ended:
-            self._collect(run)
+            self._collect_run(run)
         return ended
 
     # ---- ending ------------------------------------------------------------------------------
 
-    def _collect(self, run: JobRun) -> None:
-        if run.run not in self._moving:
-            self._aside_for(
+    def _collect_run(self, run: JobRun) -> None:
+        if run.run not in self._job_moving:
+            self._aside_for_run(
                 run,
                 lambda: job_work.collect(self.home, self.host, run),
                 lambda came: self._end_run(run, came),
@@ -166,7 +173,7 @@ class JobRuns(ReportDesk):
             )  # fmt: skip
             self.job_ended(run, came.outcome, summary, exit_code=came.exit_code)
         self._job_running.pop(run.session, None)
-        self._absent.pop(run.session, None)
+        self._job_absent.pop(run.session, None)
         self.start_queued(run.project, run.job)
 
     def job_ended(self, run: JobRun, outcome: str, summary: str, **more: object) -> None:
@@ -185,25 +192,27 @@ class JobRuns(ReportDesk):
 
     # ---- steps -------------------------------------------------------------------------------
 
-    def _aside_for(self, run: JobRun, work: Callable[[], T], then: Callable[[T], object]) -> None:
+    def _aside_for_run(
+        self, run: JobRun, work: Callable[[], T], then: Callable[[T], object]
+    ) -> None:
         """One step of a run at a time. What cannot be found out is asked again later; a session
         that is refused for good ends the run."""
 
         def settle(go_on: Callable[[], object]) -> None:
-            self._moving.discard(run.run)
+            self._job_moving.discard(run.run)
             try:
                 go_on()
             except Unknown as error:
                 self._run_later(run, error)
 
-        self._moving.add(run.run)
+        self._job_moving.add(run.run)
         try:
             self.aside(
                 work, lambda found: settle(lambda: then(found)),
                 lambda error: settle(lambda: self._run_failed(run, error)), timeout=STEP_SECONDS,
             )  # fmt: skip
         except Refused as refused:
-            self._moving.discard(run.run)
+            self._job_moving.discard(run.run)
             self._run_later(run, refused)
 
     def _run_failed(self, run: JobRun, error: Exception) -> None:
@@ -218,9 +227,9 @@ class JobRuns(ReportDesk):
 
     def _run_later(self, run: JobRun, error: Exception) -> None:
         self.seldom.warning(f"job {run.run}", f"job {run.job}, run {run.run}: {error}")
-        self._put_off_until[run.run] = self.clock() + RETRY_SECONDS
+        self._job_put_off[run.run] = self.clock() + RETRY_SECONDS
 
-    def _take_up(self, number: int) -> None:
+    def _take_up_run(self, number: int) -> None:
         run = job_runs.get(self.store, number)
         if run is not None:
             self.advance_run(run)
@@ -236,10 +245,10 @@ class JobRuns(ReportDesk):
         if surplus:
             self.aside(
                 lambda: job_work.remove([run.folder for run in surplus]),
-                lambda _: self._folders_gone(surplus),
+                lambda _: self._run_folders_gone(surplus),
             )
 
-    def _folders_gone(self, runs: list[JobRun]) -> None:
+    def _run_folders_gone(self, runs: list[JobRun]) -> None:
         with self.write():
             for run in runs:
                 job_runs.forget_folder(self.store, run.folder)

@@ -24,7 +24,9 @@ class Notices(Ledger):
         if notice is None or not notices.wanted(self._level(task), notice):
             return
         if not notice.about or told.first(self.store, notice.about, self.now()):
-            super().event("notice_given", task, level=notice.level, text=one_line(notice.text))
+            more = {"approval": notice.approval} if notice.approval else {}
+            text = one_line(notice.text)
+            super().event("notice_given", task, level=notice.level, text=text, **more)
 
     def once(self, about: str, name: str, task: str = "", /, **data: Any) -> None:
         """An event that is logged once for what it is about."""

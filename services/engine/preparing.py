@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orch.errors import Unknown
 from orch.model import Attempt, ErrorClass, Phase, Task, Verdict
-from orch.store import attempts, tasks
+from orch.store import attempts, events, tasks
 from orch.tools import process
 from services.engine import work
 from services.engine.commands import Came, Command
@@ -27,10 +27,7 @@ class Preparing(HookDesk):
     dies in it does it again, after it has ended what the dead one left running."""
 
     def _prepared(self, attempt: Attempt, prepared: work.Prepared) -> None:
-        if prepared.fresh:
-            with self.write():
-                self.event("worktree_created", attempt.task, attempt=attempt.n,
-                           worktree=attempt.worktree, branch=attempt.branch)  # fmt: skip
+        self._tell_of_worktree(attempt, prepared)
         task = tasks.get(self.store, attempt.task)
         config = self.config_of(task.project).hooks
         stopped = attempts.get(self.store, attempt.id).outcome
@@ -51,6 +48,16 @@ class Preparing(HookDesk):
             lambda _: self._run(attempt, prepared, command),
             lambda error: self._unready(attempt, Came(problem=str(error), output="")),
         )
+
+    def _tell_of_worktree(self, attempt: Attempt, prepared: work.Prepared) -> None:
+        """Log that a worktree was made, once for an attempt, by whichever engine comes to it."""
+        first = not any(one.base for one in attempts.of_task(self.store, attempt.task))
+        told = events.since(self.store, 0, 0.0, attempt.task, ("worktree_created",), 1000)
+        if not (prepared.fresh or first) or any(e.data["attempt"] == attempt.n for e in told):
+            return
+        with self.write():
+            self.event("worktree_created", attempt.task, attempt=attempt.n,
+                       worktree=attempt.worktree, branch=attempt.branch)  # fmt: skip
 
     def _run(self, attempt: Attempt, prepared: work.Prepared, command: Command) -> None:
         if attempts.get(self.store, attempt.id).outcome:  # somebody stopped it meanwhile

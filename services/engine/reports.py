@@ -94,8 +94,8 @@ class ReportDesk(RouteDesk):
             problems=tuple(text for text in problems if text),
             cooldowns={agent: until for agent, (until, _) in cooling.items()},
             broken=broken,
+            resting=tuple(jobs.resting(self.store, self.now())),
             agents=attempts.record(self.store, self.now() - 7 * DAY),
-            resting=tuple(jobs.all_cooling(self.store, self.now())),
             notices=tuple(notices.latest(self.store, self.now() - DAY, 5)),
         )
 
@@ -124,10 +124,7 @@ class ReportDesk(RouteDesk):
     def clear_cooldowns(self, request: ClearCooldowns) -> Done:
         """Let agents be used again."""
         with self.write():
-            if request.own:
-                jobs.mend(self.store, request.agent)
-            else:
-                jobs.warm(self.store, request.agent)
+            jobs.warm(self.store, request.agent)
             self.event("cooldowns_cleared", "", agent=request.agent)
         self.stir()
         return Done()
@@ -138,8 +135,8 @@ class ReportDesk(RouteDesk):
     def take_effects(self, request: TakeEffects) -> Effects:
         """Lease what waits for a target."""
         with self.write():
-            if request.fresh:
-                outbox.free(self.store, request.target)
+            if request.holding is not None:
+                outbox.free(self.store, request.target, request.holding)
             taken = outbox.take(
                 self.store, request.target, self.now(),
                 min(max(request.lease_seconds, 1.0), 3600.0), max(1, min(request.limit, 100)),

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from orch.agents import budget
+from orch.config.schema import BudgetConfig
 from orch.core import periods
 from orch.errors import OrchError, Unknown
 from orch.model import Attempt, Task
@@ -19,6 +20,9 @@ from orch.session.launch import read_launch
 from orch.store import tasks
 from services.engine import work
 from services.engine.costs import CostDesk
+
+SILENT = frozenset({"command", "shell", "terminal"})
+"""Protocols whose agents do not tell what they use."""
 
 PART = 0.02
 """The part of the day's limit by which others' spending must have changed to be passed on."""
@@ -30,6 +34,7 @@ class Spending(CostDesk):
     def setup(self) -> None:
         """Begin with nothing told."""
         self._limits_told: dict[str, dict[str, Any]] = {}
+        self._limited = False
         super().setup()
 
     def order(self, attempt: Attempt) -> work.Order:
@@ -37,21 +42,32 @@ class Spending(CostDesk):
         order = super().order(attempt)
         return msgspec.structs.replace(order, budget=self.spending_order(attempt))
 
+    def on_config(self) -> None:
+        """Hear whether anything is limited anywhere."""
+        super().on_config()
+        configs = [self.loaded.config, *(one.config for one in self.loaded.projects.values())]
+        self._limited = any(one.budget != BudgetConfig() for one in configs)
+
     @every(seconds=1)
     def look_at_spending(self) -> None:
         """Warn at `warn_at`, tell of prices that nobody knows, pass changed limits on."""
-        live = list(self._live.values())
-        self._limits_told = {
-            one.session: self._limits_told[one.session]
-            for one in live
-            if one.session in self._limits_told
-        }
+        told, live = self._limits_told, list(self._live.values())
+        self._limits_told = {one.session: told[one.session] for one in live if one.session in told}
         for attempt in live:
-            task = tasks.get(self.store, attempt.task)
-            limits = self.limits_of(attempt, self.config_of(task.project))
-            self._pass_on(attempt, limits)
-            if not limits.none:
-                self._warn_of(task, self.used_by(attempt), limits)
+            if self._limited or self._limits_told.get(attempt.session) != {}:
+                self._look_at(attempt)
+
+    def _look_at(self, attempt: Attempt) -> None:
+        task = tasks.get(self.store, attempt.task)
+        config = self.config_of(task.project)
+        spec = config.agents.get(attempt.agent)
+        if spec is None or spec.protocol in SILENT:
+            self._limits_told[attempt.session] = {}
+            return
+        limits = self.limits_of(attempt, config)
+        self._pass_on(attempt, limits)
+        if not limits.none:
+            self._warn_of(task, self.used_by(attempt), limits)
 
     def _warn_of(self, task: Task, attempt: Attempt, limits: budget.Limits) -> None:
         used = attempt.usage
@@ -103,7 +119,7 @@ class Spending(CostDesk):
         if known is None:
             known = self._limits_told[attempt.session] = _at_launch(attempt)
         order = {} if limits.none else self.spending_order(attempt)
-        if not _differ(known, order):
+        if not differ(known, order):
             return
         self._limits_told[attempt.session] = order
         self.aside(
@@ -121,7 +137,7 @@ def _at_launch(attempt: Attempt) -> dict[str, Any]:
     return launch.budget if launch is not None else {}
 
 
-def _differ(known: dict[str, Any], order: dict[str, Any]) -> bool:
+def differ(known: dict[str, Any], order: dict[str, Any]) -> bool:
     """Whether limits differ by enough to be told. What the day's other attempts have spent moves
     all the time: it counts from half of the day's limit on, and in steps."""
     if bool(known) != bool(order):

@@ -42,18 +42,24 @@ class TaskDesk(Reviews):
     @answers(AddTask)
     def add_task(self, request: AddTask) -> TaskAdded:
         """Create an internal task."""
-        task = self._new_task(request)
+        task = self.new_task(request)
         with self.write():
-            key = tasks.insert_internal(self.store, task, routing.priority(task.labels))
-            for after in task.after:
-                tasks.add_dependency(self.store, key, after)
-            self.event("task_added", key, title=task.title[:300], project=task.project,
-                       source=task.source)  # fmt: skip
+            key = self.keep_task(task)
         self.sidecar(key)
         self.stir()
         return TaskAdded(key, task.status.value)
 
-    def _new_task(self, request: AddTask) -> Task:
+    def keep_task(self, task: Task) -> str:
+        """Store a new task, inside the caller's transaction; returns its key."""
+        key = tasks.insert_internal(self.store, task, routing.priority(task.labels))
+        for after in task.after:
+            tasks.add_dependency(self.store, key, after)
+        self.event("task_added", key, title=task.title[:300], project=task.project,
+                   source=task.source)  # fmt: skip
+        return key
+
+    def new_task(self, request: AddTask) -> Task:
+        """The task that a request describes, checked. Raises `Malformed`, `NotFound`."""
         if not request.title.strip():
             raise Malformed("a task needs a title")
         if len(request.title) > TITLE_CHARACTERS:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from orch.messages import AddTask, GetOverview
 from tests.support.world import World, survivors
 
 FAKE = Path(__file__).resolve().parents[1] / "support" / "fake_claude.py"
@@ -72,32 +71,36 @@ def test_each_agent_is_booted_once_and_says_what_works(checked, world: World):
     assert not world.home.db.exists(), "it needs no orch, and sets no cooldown"
 
 
-def test_a_broken_agent_rests_until_a_check_passes(world: World):
+def test_a_broken_agent_is_out_of_use_until_a_check_passes(world: World):
     configure(world)
     broken = world.root / "loggedout.json"
     text = world.home.config.read_text().replace("agents: [good]", "agents: [loggedout]")
     world.home.config.write_text(text)
     world.up()
-    task = world.ask(AddTask("Greet", project="octo/demo")).id
-    world.until(lambda: world.task(task)["attempts"] != [], "an attempt")
+    task = world.add("Greet")
+    world.wait_for(task=task, status="needs_review")
+    later = world.add("Greet again")
     world.until(
-        lambda: "until `orch agents --check` passes" in world.task(task)["waiting_for"],
-        "that the agent rests",
+        lambda: "until `orch agents --check`" in world.task(later)["waiting_for"],
+        "that the next task waits for the agent",
     )
     (rest,) = world.orch("agents", "cooldowns", "--json").json
-    assert (rest["agent"], rest["model"], rest["until"][:4]) == ("loggedout", "", "2100")
+    assert (rest["agent"], rest["model"], rest["until"]) == ("loggedout", "", None)
     assert "Invalid API key" in rest["reason"]
+    assert "out of use until `orch agents --check` passes" in world.orch("agents").out
 
     still = world.orch("agents", "--check", "--agent", "loggedout", ok=False)
     assert "loggedout: auth" in still.err
     assert "hint" in still.out
-    assert len(world.ask(GetOverview()).resting) == 1
+    assert len(world.orch("agents", "cooldowns", "--json").json) == 1
 
     broken.write_text((world.root / "good.json").read_text())
     mended = world.orch("agents", "--check", "--agent", "loggedout")
     assert "it may work again" in mended.err
 
+    world.wait_for(task=later, status="done")
+    world.orch("task", "retry", task)
     done = world.wait_for(task=task, status="done")
     assert [one["error_class"] for one in done["attempts"]] == ["auth", None]
     assert done["attempt_count"] == 1
-    assert world.ask(GetOverview()).resting == ()
+    assert world.orch("agents", "cooldowns").out == "no agent rests\n"

@@ -50,8 +50,7 @@ def test_an_agent_without_a_login_is_out_of_use_until_it_is_checked(world: World
     assert agents_of(world.wait_for(task=second, status="done")) == [("script", None)]
     assert told(world, "agent_broken") == told(world, "notice_given") == 1
     shown = world.orch("agents", "--json").json
-    (row,) = (one for one in shown if one["name"] == "cli")
-    assert row["cooling_reason"] == "auth: Invalid API key"
+    assert [one["problem"] for one in shown if one["name"] == "cli"] == ["auth: Invalid API key"]
     assert "cli is out of use" in world.orch("status").out
 
     world.ask(ReportAgent("cli", problem="still no login"))

@@ -10,18 +10,23 @@ from pathlib import Path
 
 import psutil
 
-from orch.cli import daemon
+from orch import control
+from orch.messages import GetRoster, Roster
 from tests.faults.test_storm import heard
 from tests.support.world import ROOT, World
 
 AGENTS = 4
 
 
+def roster(world: World) -> Roster:
+    """What runs, however long orchd takes to say so."""
+    return control.ask(world.home, GetRoster())
+
+
 def pids(world: World) -> dict[str, int]:
     """The pids of orchd and its services."""
-    roster = daemon.roster(world.home)
-    assert roster is not None
-    return {"orchd": roster.pid, **{one.name: one.pid for one in roster.services}}
+    seen = roster(world)
+    return {"orchd": seen.pid, **{one.name: one.pid for one in seen.services}}
 
 
 def sessions(world: World) -> dict[str, tuple[int, float]]:
@@ -101,14 +106,14 @@ def test_an_upgrade_to_a_newer_version_keeps_four_agents(world: World):
         world.follow("tail", "--json", into=said)
         tasks = agents_at_work(world)
         before, at_work = pids(world), sessions(world)
-        assert daemon.roster(world.home).version == "0.1.0"
+        assert roster(world).version == "0.1.0"
 
         shutil.rmtree(old)  # what an installation does: the new files are where the old ones were
         new.rename(old)
         world.orch("service", "upgrade")
 
         after = pids(world)
-        assert daemon.roster(world.home).version == "0.1.1"
+        assert roster(world).version == "0.1.1"
         assert after.pop("orchd") == before.pop("orchd")
         assert not set(after.values()) & set(before.values())
         assert sessions(world) == at_work

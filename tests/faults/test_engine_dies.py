@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orch.messages import AddPlan, PlannedTask
 from tests.support.job_file import detail, fire, wait_ended, write_jobs
 from tests.support.world import World
 
@@ -71,3 +72,32 @@ def test_a_jobs_command_runs_once_wherever_the_engine_dies(mortal: World):
         "starting", "running",
     }  # fmt: skip
     assert len({run.run for run in detail(mortal, "count").runs}) == len(died) + 2
+
+
+@pytest.mark.timeout(300)
+def test_a_plan_is_there_whole_and_once_wherever_the_engine_dies(mortal: World):
+    mortal.up()
+    steps = (
+        PlannedTask(title="ground"),
+        PlannedTask(title="walls", after=(0,)),
+        PlannedTask(title="roof", after=(0, 1)),
+    )
+    died = []
+    for step in (1, 2):
+        (mortal.root / "strike" / "strike").write_text(str(_counted(mortal) + step))
+        added = mortal.ask(AddPlan("octo/demo", steps, f"House {step}"))
+        died.append((mortal.root / "strike" / "died").read_text())
+        first = 4 * step - 3
+        keys = [f"int-{number}" for number in range(first, first + 4)]
+        assert (added.parent, *added.tasks) == tuple(keys), died[-1]
+        tasks = mortal.wait_all_done(4 * step)
+        assert [task.key for task in tasks][-4:] == keys, died[-1]
+        after = {task.title: task.after for task in tasks[-4:]}
+        assert after["roof"] == (keys[1], keys[2]), died[-1]
+        assert {task.parent for task in tasks[-3:]} == {keys[0]}, died[-1]
+    assert [moment.split(": ")[1] for moment in died] == ["before commit", "after commit"]
+
+
+def _counted(world: World) -> int:
+    """How many moments there have been, should there have been any."""
+    return moments(world) if (world.root / "strike" / "count").exists() else 0

@@ -9,7 +9,10 @@ import pytest
 
 from tests.support.cron_lines import BERLIN, DENSE, NEW_YORK, RARE, at, ours, theirs
 
-ZONES = (BERLIN, NEW_YORK, "UTC", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kolkata")
+ZONES = (BERLIN, NEW_YORK, "UTC", "America/St_Johns", "Africa/Casablanca", "Asia/Kolkata")
+"""Not Lord Howe, whose clocks change by half an hour: cronsim then misses whole hours. There the
+unit tests look at every minute instead."""
+
 DAY = 86_400.0
 FIRST, LAST = at("2026-01-01T00:00"), at("2036-01-01T00:00")
 MOST = 5000

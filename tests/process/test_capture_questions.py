@@ -172,6 +172,21 @@ def test_texts_of_others_are_handed_over_while_a_person_has_the_session(at: Stag
     assert "» from bo" in one.shown()
 
 
+def test_texts_for_one_session_are_typed_in_their_order(at: Stage) -> None:
+    one = Asking(at, *(["hear"] for _ in range(40)))
+    at.wait_for(lambda: "the agent is there" in one.shown(), "it has begun")
+    at.world.effects += [
+        Effect(id=n, target="capture", kind="send", key=f"k{n}",
+               payload={"session": "one", "text": f"text {n}"}) for n in range(40)
+    ]  # fmt: skip
+
+    at.ring(EffectQueued("capture"))
+
+    at.wait_for(lambda: len(at.world.reports) == 40, "all are reported")
+    lines = [line for line in one.shown().splitlines() if line.startswith("»")]
+    assert lines == [f"» text {n}" for n in range(40)]
+
+
 def test_orders_that_cannot_be_read_are_refused_for_good(at: Stage) -> None:
     one = Asking(at, ASK)
     one.effect(1, "answer", question="q1")

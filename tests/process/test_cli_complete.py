@@ -47,7 +47,7 @@ def completed(words: str) -> list[str]:
 
 def test_names_of_commands_options_ids_and_agents_are_completed(canned: Canned) -> None:
     assert completed("orch sta") == ["status"]
-    assert completed("orch task re") == ["retry", "release", "replay"]
+    assert completed("orch task re") == ["retry", "reroute", "review", "release", "replay"]
     assert "--watch" in completed("orch task add --wa")
     assert completed("orch task get int-") == ["int-1", "int-2"]
     assert "shell" in completed("orch task add x --agent sh")

@@ -229,6 +229,7 @@ def test_watching_an_added_task_waits_for_its_session(canned: Canned) -> None:
         canned.engine.attempts["int-2"] = (
             attempt(task="int-2", phase="ended", outcome="done", launched_at=1.0),
         )
+        canned.engine.put(key="int-2", status="done")
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()

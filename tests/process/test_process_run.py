@@ -11,7 +11,7 @@ import time
 import pytest
 
 from orch.errors import ToolFailed, Unknown
-from orch.tools.process import end, marked, record, run, started
+from orch.tools.process import end, follow, marked, record, run, started
 from tests.support.scratch_sessions import until
 
 
@@ -158,3 +158,24 @@ def test_a_recorded_program_leaves_nothing_of_its_group_behind(tmp_path):
 def test_a_recorded_program_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ToolFailed, match="no-such-program is not installed"):
         recorded(tmp_path / "log", "no-such-program")
+
+
+def test_a_followed_program_is_heard_as_it_speaks_and_what_it_leaves_is_not_waited_for(tmp_path):
+    heard = bytearray()
+
+    def hear(data):
+        heard.extend(data[: 1000 - len(heard)])
+
+    script = "echo out; echo err >&2; pwd; yes & exit 3"
+    assert follow(["sh", "-c", script], tmp_path, hear) == 3
+    assert heard.split(b"\n")[:3] == [b"out", b"err", str(tmp_path).encode()]
+    assert follow(["sh", "-c", "kill -9 $$"], tmp_path, hear) == -9
+
+
+@pytest.mark.parametrize(
+    ("argv", "folder", "said"),
+    [(["no-such-program"], ".", "is not installed"), (["true"], "no/folder", "no such folder")],
+)
+def test_a_program_that_cannot_be_followed_is_told(argv, folder, said, tmp_path):
+    with pytest.raises(ToolFailed, match=said):
+        follow(argv, tmp_path / folder, lambda _: None)

@@ -46,12 +46,10 @@ class Machine:
             script.write_text(text)
             script.chmod(0o755)
 
-    def without(self, *names: str) -> None:
-        """Let the PATH have nothing of these names."""
-        for folder in os.environ["PATH"].split(":"):
-            for path in Path(folder).glob("*") if Path(folder).is_dir() else ():
-                if path.name not in names and not (self.bin / path.name).exists():
-                    (self.bin / path.name).symlink_to(path)
+    def without_managers(self) -> None:
+        """Let the PATH have what orch needs and no service manager."""
+        for name in ("git", "tmux", "sh", "env", "cat"):
+            (self.bin / name).symlink_to(shutil.which(name) or name)
         self.env["PATH"] = str(self.bin)
 
     def service(self, *words: str, ok: bool | None = True) -> Ran:
@@ -166,7 +164,7 @@ def test_a_launch_agent_is_installed_and_started(machine: Machine):
     ],
 )
 def test_without_a_service_manager_the_next_command_is_said(machine, kind, program, next_):
-    machine.without("systemctl", "launchctl")
+    machine.without_managers()
     said = machine.service("install", kind)
     assert said.out.startswith("new: ")
     assert f"not enabled: there is no {program} here" in said.err
@@ -182,7 +180,7 @@ def test_without_a_service_manager_the_next_command_is_said(machine, kind, progr
 
 def test_the_units_satisfy_the_tools_of_their_own_systems(machine: Machine):
     """Beside what the parsers above say: the systems' own, where this machine has them."""
-    machine.without("systemctl", "launchctl")
+    machine.without_managers()
     systemd = machine.service("install", "--systemd", "--json").json["path"]
     machine.service("uninstall")
     launchd = machine.service("install", "--launchd", "--json").json["path"]

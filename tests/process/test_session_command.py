@@ -290,7 +290,7 @@ def test_who_waits_for_the_end_hears_of_nothing_else(world):
 def test_the_size_follows_the_pane_and_is_recorded_for_a_replay(world):
     script = (
         "import os, signal, time\n"
-        "def told(*_): print(*os.get_terminal_size(0), flush=True)\n"
+        "def told(*_): os.write(1, b'%d %d\\n' % os.get_terminal_size(0))\n"
         "signal.signal(signal.SIGWINCH, told)\n"
         "print('ready', flush=True)\n"
         "while True: time.sleep(0.1)\n"

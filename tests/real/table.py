@@ -61,7 +61,7 @@ def follows(verdict: Verdict) -> str:
     """The consequence in words: what rests, who goes on, whether it is counted."""
     then = retry.follow(verdict, retry.History(counted=0), max_attempts=3, now=NOW)
     parts = []
-    if then.cooldown >= retry.UNTIL_CHECKED:
+    if then.broken:
         parts.append("the agent rests until it is checked")
     elif then.cooldown and then.cooldown == verdict.retry_at:
         parts.append("rests until the stated time")

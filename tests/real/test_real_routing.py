@@ -67,6 +67,6 @@ def test_a_router_that_is_not_logged_in_rests_and_another_agent_works(world: Wor
     task = world.add("Greet", "x")
     seen = world.wait_for(task=task, status="done", seconds=120)
     assert seen["agent"] == "codex"
-    assert seen["route_reason"].startswith("no router: claude rests until")
+    assert seen["route_reason"].startswith("no router: claude is out of use")
     (rests,) = world.orch("agents", "cooldowns", "--json").json
     assert (rests["agent"], rests["model"]) == ("claude", "")

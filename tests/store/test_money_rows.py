@@ -111,6 +111,7 @@ def test_a_notice_of_a_task_is_shown_while_it_still_waits(store):
             tasks.update(store, key, 2.0, status="needs_review")
             events.append(store, 10.0, "notice_given", key, level="error", text=key)
         events.append(store, 10.0, "notice_given", gone, level="warning", text="warned")
+        events.append(store, 10.0, "notice_given", waits, level="error", text="?", approval=1)
         events.append(store, 11.0, "notice_given", "", level="error", text="of all")
         events.append(store, 1.0, "notice_given", "", level="error", text="old")
         tasks.update(store, gone, 3.0, status="new")

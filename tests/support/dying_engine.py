@@ -2,8 +2,9 @@
 
 Moments are noted over all its lives in the file `moments`, a line each, in the folder named by
 `ORCH_STRIKE`: just before and just after each commit that changes something, and just before and
-after each piece of work that it does aside. `strike` there holds the number of the moment to die
-at, or `SINCE NTH NAME`: the nth moment of that name after so many others.
+after each piece of work that it does aside. What it notes of deaths comes whenever it comes, and is
+not counted. `strike` there holds the number of the moment to die at, or `SINCE NTH NAME`: the nth
+moment of that name after so many others.
 """
 
 from __future__ import annotations
@@ -41,10 +42,18 @@ class DyingEngine(Engine):
     """Dies before or after a commit, before or after work aside."""
 
     name = "engine"
+    beside = False
+
+    def on_supervision(self, event: dict[str, Any]) -> None:
+        self.beside = True
+        try:
+            super().on_supervision(event)
+        finally:
+            self.beside = False
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        outermost = not self.store.db.in_transaction
+        outermost = not self.store.db.in_transaction and not self.beside
         before = self.store.db.total_changes()
         with super().write():
             yield
@@ -72,14 +81,16 @@ class DyingEngine(Engine):
 
         super().apart(task, mortal, then)
 
-    def _aside_for(self, run: Any, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
+    def _aside_for_run(
+        self, run: Any, work: Callable[[], Any], then: Callable[[Any], object]
+    ) -> None:
         def mortal() -> Any:
             moment(f"before the job's work in {run.state}")
             found = work()
             moment(f"after the job's work in {run.state}")
             return found
 
-        super()._aside_for(run, mortal, then)
+        super()._aside_for_run(run, mortal, then)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from msgspec import to_builtins
 
 from orch.cli import daemon, documents
 from orch.client import Client
+from orch.errors import Unavailable
 from orch.messages import GetTask, ListTasks, R, Request
 from orch.model import Task
 from orch.paths import Home, scratch
@@ -150,7 +151,10 @@ class World:
 
     def all_ready(self) -> bool:
         """Whether orchd answers and all of its services are ready."""
-        roster = daemon.roster(self.home)
+        try:
+            roster = daemon.roster(self.home)
+        except Unavailable:
+            return False  # it is too busy to say
         if roster is None:
             assert self.orchd is None or self.orchd.poll() is None, self.logs()
             return False
@@ -247,7 +251,7 @@ class World:
 
     def pid(self, name: str) -> int:
         """The pid of a running service, or of `orchd`."""
-        roster = daemon.roster(self.home)
+        roster = daemon.roster(self.home, 20.0)
         assert roster is not None, self.logs()
         if name == "orchd":
             return roster.pid

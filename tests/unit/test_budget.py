@@ -9,7 +9,9 @@ from orch.agents.budget import Limits, Meter, dollars, reached, written
 from orch.agents.prices import Price
 from orch.agents.stream import TokensUsed
 from orch.core import retry
-from orch.model import ErrorClass, Status, Verdict
+from orch.model import ErrorClass, Status, Usage, Verdict
+from services.engine.budgets import from_state, fuller
+from services.engine.spending import differ
 
 NOON, NIGHT = 1000.0, 2000.0
 
@@ -91,3 +93,48 @@ def test_a_tasks_budget_needs_a_person_and_the_days_only_another_day():
     day = Verdict(ok=False, error=ErrorClass.BUDGET, message="today", retry_at=NOON)
     after = retry.follow(day, retry.History(counted=0), max_attempts=10, now=NOON)
     assert (after.status, after.counted, after.cooldown) == (Status.ROUTED, False, 0.0)
+
+
+def test_what_a_session_counted_completes_what_can_still_be_read_of_its_messages():
+    said = Usage(input_tokens=10, output_tokens=5, usd=0.5)
+    assert fuller(said, Usage()) == said
+    assert fuller(said, Usage(input_tokens=10, output_tokens=5)) == said
+    more = Usage(input_tokens=100, output_tokens=5)
+    assert fuller(said, more) == Usage(input_tokens=100, output_tokens=5, usd=0.5)
+    assert fuller(Usage(), more) == more
+
+
+def test_a_state_that_holds_no_numbers_says_nothing():
+    used = {"input": 7, "output": -3, "cache_read": "many", "usd": None}
+    assert from_state(used) == Usage(input_tokens=7)
+
+
+@pytest.mark.parametrize(
+    "known, now, told",
+    [
+        (Limits(max_tokens=5), Limits(max_tokens=5), False),
+        (Limits(max_tokens=5), Limits(max_tokens=6), True),
+        (Limits(max_tokens=5, spent_tokens=1), Limits(max_tokens=5, spent_tokens=2), True),
+        # what others spend today counts from half of the limit on, in steps
+        (Limits(day_max_usd=10), Limits(day_max_usd=10, day_spent_usd=4.9), False),
+        (Limits(day_max_usd=10), Limits(day_max_usd=10, day_spent_usd=5.0), True),
+        (
+            Limits(day_max_usd=10, day_spent_usd=6),
+            Limits(day_max_usd=10, day_spent_usd=6.1),
+            False,
+        ),
+        (Limits(day_max_usd=10, day_spent_usd=6), Limits(day_max_usd=10, day_spent_usd=6.2), True),
+        # another day has begun
+        (Limits(day_max_usd=10, day_until=NOON), Limits(day_max_usd=10, day_until=NIGHT), True),
+    ],
+)
+def test_a_session_is_told_of_limits_that_changed_by_enough(known, now, told):
+    assert differ(written(known, (), ""), written(now, (), "")) is told
+
+
+def test_limits_that_come_or_go_are_told():
+    order = written(Limits(max_tokens=5), (), "")
+    assert differ({}, order)
+    assert differ(order, {})
+    assert not differ({}, {})
+    assert differ(order, written(Limits(max_tokens=5), (("x", Price(1, 1, 1, 1)),), ""))

@@ -139,3 +139,8 @@ def test_what_orch_did_wrong_waits_longer_each_time_and_is_never_charged():
 @pytest.mark.parametrize(("same", "waits"), [(0, 1.5), (1, 2.0), (4, 16.0), (40, 1800.0)])
 def test_a_reset_that_was_stated_wrongly_is_believed_less_each_time(same, waits):
     assert after(E.RATE_LIMIT, same=same, retry_at=1001.5).cooldown == 1000.0 + waits
+
+
+@pytest.mark.parametrize("error", [E.AUTH, E.BILLING, E.MISSING_TOOL, E.LAUNCH_FAILED])
+def test_a_broken_agent_rests_until_it_is_checked(error):
+    assert after(error).broken

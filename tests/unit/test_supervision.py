@@ -272,5 +272,6 @@ def test_a_removed_service_is_stopped_and_may_come_back():
     assert story.tell(Remove()) == [Ask()]
     story.tell(Exited("exit status 0"))
     assert (story.service.state, story.service.leaving) == (State.DISABLED, True)
+    assert [one.data["service"] for one in story.heard("service_stopped")] == [story.service.name]
     story.tell(Start())
     assert (story.service.state, story.service.leaving) == (State.STARTING, False)

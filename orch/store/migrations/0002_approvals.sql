@@ -18,7 +18,7 @@ CREATE TABLE approvals (
   problem TEXT NOT NULL DEFAULT '', -- why it will not get it
   UNIQUE (attempt, question)
 ) STRICT;
-CREATE INDEX approvals_waiting ON approvals (task) WHERE state = 'asked';
+CREATE INDEX approvals_waiting ON approvals (state) WHERE state = 'asked';
 CREATE INDEX approvals_task ON approvals (task, id);
 
 CREATE TABLE takeovers (

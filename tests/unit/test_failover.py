@@ -80,14 +80,7 @@ def goes(past, given):
             ("a", "", True),
         ),
         ([attempt("a", E.REFUSAL)], {"wanted": "a"}, None),
-        ([attempt("a", E.BILLING)], {"wanted": "a", "resting": frozenset({"a"})}, ("a", "", True)),
-        # a broken one is waited for, and tried again when it was mended
-        (
-            [attempt("a", E.AUTH)],
-            {"available": (), "resting": frozenset({"a"})},
-            ("a", "", True),
-        ),
-        ([attempt("a", E.AUTH)], {"available": ("a",)}, ("a", "", False)),
+        ([attempt("a", E.BILLING)], {"wanted": "a"}, None),
     ],
 )
 def test_the_chain_leads_on(past, given, expected):

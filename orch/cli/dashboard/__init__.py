@@ -1,0 +1,1 @@
+"""`orch dashboard`: a live full-screen view of everything, and keys to act on it."""
