@@ -110,8 +110,9 @@ def _launch(
 ) -> Launch:
     """The launch order, with a fresh repository as the worktree."""
     worktree, folder = root / "w", root / "attempt"
-    git = ("git", "-c", "user.name=orch", "-c", "user.email=orch@orch.invalid")
-    run(["git", "init", "-q", os.fspath(worktree)])
+    git = ["git", "-c", "user.name=orch", "-c", "user.email=orch@orch.invalid"]
+    git += ["-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"]
+    run([*git, "init", "-q", "--template=", os.fspath(worktree)])
     run([*git, "commit", "-q", "--allow-empty", "-m", "Begin"], cwd=worktree)
     folder.mkdir(mode=0o700)
     marker = f"{root}:check"
