@@ -52,8 +52,8 @@ class JobRuns(ReportDesk):
                 self.advance_run(run)
 
     def advance_run(self, run: JobRun) -> None:
-        """Take the next step of a run, unless one is under way."""
-        if run.run in self._job_moving or not self.swept:
+        """Take the next step of a command's run, unless one is under way."""
+        if run.type != "bash" or run.run in self._job_moving or not self.swept:
             return
         if run.state == "queued":
             self.start_queued(run.project, run.job)
