@@ -30,5 +30,5 @@ class Engine(
 ):
     """Decides what happens to tasks. Each base is one concern in a file of its own, and derives
     from no more than what it needs; all stand on `Ledger`, whose `write` alone changes the
-    database. Where several have a say (`finish`, `dispatch`, `why_waiting`), `super()` passes it on,
-    from the first named here to the last."""
+    database. Where several have a say (`finish`, `dispatch`), `super()` passes it on, from the
+    first named here to the last."""
