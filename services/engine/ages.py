@@ -9,7 +9,7 @@ from orch.service import every
 from orch.store import leftovers, notices, outbox
 from orch.store.db import WAL_BYTES
 from services.engine import artifacts
-from services.engine.jobs import JobDesk
+from services.engine.attempts import Attempts
 
 BATCH = 5000
 """Rows forgotten in one transaction; more wait for the next turn of the loop."""
@@ -24,7 +24,7 @@ CHECKPOINT_SECONDS = 30.0
 """How long moving a large write-ahead log into the database may keep the loop busy."""
 
 
-class Ages(JobDesk):
+class Ages(Attempts):
     """Forgets what is old, in small steps. Nothing of an open task goes, whatever its age."""
 
     def setup(self) -> None:

@@ -10,13 +10,13 @@ from orch.messages import Answered, AnswerQuestion, Done, EffectQueued, ReportQu
 from orch.model import Approval, ApprovalState, Attempt, Phase, Question, Task
 from orch.service import answers
 from orch.store import approvals, attempts, outbox
-from services.engine.endings import Endings
+from services.engine.dispatch import Dispatch
 
 CAPTURE = "capture"
 """Whose effects bring answers and texts to sessions."""
 
 
-class Approvals(Endings):
+class Approvals(Dispatch):
     """Keeps questions and answers; a question is open until it is answered, taken back, or its
     session ends. The session decides which answer holds, as only one can reach the agent."""
 

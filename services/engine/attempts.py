@@ -18,7 +18,7 @@ from orch.service import every
 from orch.session.launch import Result
 from orch.store import approvals, attempts, reviews, tasks
 from services.engine import reviewing, work
-from services.engine.endings import ours
+from services.engine.endings import Endings, ours
 from services.engine.takeovers import Takeovers
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ DELIVERY_TRIES = 5
 DAY = 86400.0
 
 
-class Attempts(Takeovers):
+class Attempts(Takeovers, Endings):
     """Drives every open attempt: prepare → running → collect → deliver → ended."""
 
     def setup(self) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from orch.errors import OrchError
 from orch.tools import process
-from services.engine.spending import Spending
+from services.engine.ledger import Ledger
 
 OUTPUT_BYTES = 8 << 20
 """The most that a command may write."""
@@ -37,7 +37,7 @@ class Came(msgspec.Struct, frozen=True, kw_only=True):
     output: str
 
 
-class Commands(Spending):
+class Commands(Ledger):
     """Runs people's commands beside everything else."""
 
     def setup(self) -> None:

@@ -13,7 +13,7 @@ from orch.store import attempts, tasks
 from orch.store import costs as rows
 from orch.store.db import Store
 from services.engine.attempts import DAY
-from services.engine.garbage import GarbageDesk
+from services.engine.budgets import Budgets
 
 R = TypeVar("R", bound=Message)
 
@@ -21,7 +21,7 @@ MOST_ROWS = 1000
 """How many sums one reply holds."""
 
 
-class CostDesk(GarbageDesk):
+class CostDesk(Budgets):
     """Answers sums over attempts. The sums are read aside: there may be many rows."""
 
     @answers(GetCosts)

@@ -20,6 +20,7 @@ from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
 from orch.service import every
 from orch.store import attempts, jobs, tasks
+from services.engine.budgets import Budgets
 from services.engine.skills import Skills
 from services.engine.work import missing_tools
 
@@ -27,7 +28,7 @@ PAGE = 200
 """Tasks looked at, and new ones routed, in one go."""
 
 
-class Dispatch(Skills):
+class Dispatch(Budgets, Skills):
     """Routes what is new, claims what fits into the slots."""
 
     due_at: float | None = None

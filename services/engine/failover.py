@@ -11,10 +11,10 @@ from orch.messages import Done, ReportAgent
 from orch.model import Attempt, Task, Verdict
 from orch.service import answers
 from orch.store import attempts, jobs
-from services.engine.router import Router
+from services.engine.dispatch import Dispatch
 
 
-class Failover(Router):
+class Failover(Dispatch):
     """Lets agents and models rest, and chooses the next."""
 
     def onward(self, task: Task, attempt: Attempt, verdict: Verdict) -> Choice | None:

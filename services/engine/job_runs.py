@@ -16,7 +16,7 @@ from orch.model import JobRun
 from orch.service import every
 from orch.store import job_runs
 from services.engine import job_work
-from services.engine.reports import ReportDesk
+from services.engine.attempts import Attempts
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ KEEP_SECONDS = 90 * 86400.0
 """How long it is known what a run came to."""
 
 
-class JobRuns(ReportDesk):
+class JobRuns(Attempts):
     """Drives every open run of a command: starting → running → ended. A run whose session was seen
     once is never started again; one that is gone without a result is lost, and told so."""
 
@@ -52,8 +52,8 @@ class JobRuns(ReportDesk):
                 self.advance_run(run)
 
     def advance_run(self, run: JobRun) -> None:
-        """Take the next step of a run, unless one is under way."""
-        if run.run in self._job_moving or not self.swept:
+        """Take the next step of a command's run, unless one is under way."""
+        if run.type != "bash" or run.run in self._job_moving or not self.swept:
             return
         if run.state == "queued":
             self.start_queued(run.project, run.job)

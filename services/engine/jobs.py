@@ -27,12 +27,13 @@ from orch.model import Job, JobRun, Task
 from orch.service import answers
 from orch.store import job_runs, jobs, tasks
 from services.engine import job_work
+from services.engine.job_runs import JobRuns
 from services.engine.self_review import SelfReview
 
 MOST_RUNS = 200
 
 
-class JobDesk(SelfReview):
+class JobDesk(SelfReview, JobRuns):
     """Answers the scheduler and `orch job`."""
 
     def on_config(self) -> None:

@@ -16,7 +16,8 @@ from orch.errors import OrchError, Refused
 from orch.model import Status, Task
 from orch.store import reviews, tasks
 from services.engine import reviewing, work
-from services.engine.attempts import Attempts, words
+from services.engine.attempts import words
+from services.engine.endings import Endings
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ TRIES = 5
 """How often a step on a branch is tried before a person must look."""
 
 
-class Merges(Attempts):
+class Merges(Endings):
     """Merges what was approved, and moves tasks that are in review."""
 
     def setup(self) -> None:

@@ -8,13 +8,13 @@ from orch.messages import AddPlan, AddTask, PlanAdded, PlannedTask
 from orch.model import Status
 from orch.service import answers
 from orch.store import tasks
-from services.engine.preparing import Preparing
+from services.engine.tasks import TaskDesk
 
 SOURCE = "plan"
 """Where the tasks of a plan come from, as their `source`."""
 
 
-class PlanDesk(Preparing):
+class PlanDesk(TaskDesk):
     """Creates the steps of plans as children of the task that holds their goal."""
 
     @answers(AddPlan)

@@ -10,8 +10,8 @@ from orch.model import Attempt, ErrorClass, Phase, Task, Verdict
 from orch.store import attempts, events, tasks
 from orch.tools import process
 from services.engine import work
-from services.engine.commands import Came, Command
-from services.engine.hooks import HookDesk
+from services.engine.attempts import Attempts
+from services.engine.commands import Came, Command, Commands
 
 LOG = "prepare.log"
 """In the attempt's folder: what the command wrote."""
@@ -22,7 +22,7 @@ TRIES = 3
 """After so many failures in a row a person must look."""
 
 
-class Preparing(HookDesk):
+class Preparing(Commands, Attempts):
     """Prepares worktrees. The attempt stays in its phase `prepare` meanwhile, so an engine that
     dies in it does it again, after it has ended what the dead one left running."""
 

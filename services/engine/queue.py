@@ -7,11 +7,11 @@ from orch.messages import RunNext, TaskAdded
 from orch.model import Status
 from orch.service import answers
 from orch.store import tasks
-from services.engine.plans import PlanDesk
+from services.engine.notices import Notices
 from services.engine.tasks import FIRST
 
 
-class QueueDesk(PlanDesk):
+class QueueDesk(Notices):
     """Runs the next task, by name."""
 
     @answers(RunNext)

@@ -26,14 +26,13 @@ from orch.messages import (
 from orch.model import Attempt, Event, Phase, Session
 from orch.service import answers
 from orch.store import attempts, events, jobs, notices, outbox, takeovers, tasks
-from services.engine.attempts import DAY
-from services.engine.routes import RouteDesk
+from services.engine.attempts import DAY, Attempts
 
 EVENT_BYTES = 700_000
 """How much of the events log goes into one reply."""
 
 
-class ReportDesk(RouteDesk):
+class ReportDesk(Attempts):
     """Answers what others read, and leases effects."""
 
     @answers(EventsSince)

@@ -15,6 +15,7 @@ from orch.model import Attempt, Phase, Review, Status, Task, Verdict
 from orch.service import answers
 from orch.store import attempts, reviews, tasks
 from services.engine import reviewing, work
+from services.engine.attempts import Attempts
 from services.engine.endings import stopped
 from services.engine.merges import Merges
 
@@ -22,7 +23,7 @@ CANNOT_REVIEW = frozenset({"shell", "terminal"})
 """Protocols whose agents do not read and judge."""
 
 
-class Reviews(Merges):
+class Reviews(Merges, Attempts):
     """Looks at each task in review: its branch, the review of its head, and what is next."""
 
     def setup(self) -> None:

@@ -10,14 +10,14 @@ from orch.messages import RerouteTask, RouteTask, TaskRouted
 from orch.model import Attempt, Profile, Status, Task
 from orch.service import Later, answers
 from orch.store import attempts, tasks
-from services.engine.router import routed
+from services.engine.router import Router, routed
 from services.engine.tasks import TaskDesk
 
 REROUTED = "rerouted"
 """The outcome of an attempt that was stopped so that another agent goes on."""
 
 
-class RouteDesk(TaskDesk):
+class RouteDesk(TaskDesk, Router):
     """Answers the requests about who works on a task."""
 
     @answers(RouteTask)

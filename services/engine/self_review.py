@@ -9,10 +9,10 @@ from orch.core.self_review import WINDOW, Finding, findings, to_file
 from orch.errors import NotFound, OrchError
 from orch.model import Task
 from orch.store import job_runs, tasks
-from services.engine.job_runs import JobRuns
+from services.engine.notices import Notices
 
 
-class SelfReview(JobRuns):
+class SelfReview(Notices):
     """Looks at a project's attempts, inside the transaction of the job's run."""
 
     def run_self_review(self, project: str, job: JobConfig) -> tuple[str, str]:

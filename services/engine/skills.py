@@ -12,7 +12,7 @@ from orch.model import Skill, SkillRepo, Task
 from orch.service import Later, answers, every
 from orch.tools import skills as door
 from orch.tools.skills import Held
-from services.engine.budgets import Budgets
+from services.engine.ledger import Ledger
 
 PULL_SECONDS = 3600.0
 """How often repositories of skills are brought up to date by themselves."""
@@ -29,7 +29,7 @@ class Batch(msgspec.Struct, frozen=True):
     then: Callable[[], object] | None = None
 
 
-class Skills(Budgets):
+class Skills(Ledger):
     """Holds the catalogue of skills. Without any configured it does nothing at all."""
 
     def setup(self) -> None:

@@ -19,7 +19,7 @@ from orch.service import every
 from orch.session.launch import read_launch
 from orch.store import tasks
 from services.engine import work
-from services.engine.costs import CostDesk
+from services.engine.attempts import Attempts
 
 SILENT = frozenset({"command", "shell", "terminal"})
 """Protocols whose agents do not tell what they use."""
@@ -28,7 +28,7 @@ PART = 0.02
 """The part of the day's limit by which others' spending must have changed to be passed on."""
 
 
-class Spending(CostDesk):
+class Spending(Attempts):
     """Watches the money of running attempts."""
 
     def setup(self) -> None:

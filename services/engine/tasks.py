@@ -28,7 +28,7 @@ from orch.messages import (
 from orch.model import Profile, Status, Task
 from orch.service import answers
 from orch.store import approvals, attempts, reviews, takeovers, tasks
-from services.engine.reviews import Reviews
+from services.engine.attempts import Attempts
 
 TITLE_CHARACTERS = 20_000
 PAGE_BYTES = 900_000
@@ -36,7 +36,7 @@ FIRST = 1_000_000
 """The priority of a task that somebody wants to run now."""
 
 
-class TaskDesk(Reviews):
+class TaskDesk(Attempts):
     """Answers the requests about tasks."""
 
     @answers(AddTask)

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orch.messages import AddTask, GetOverview
 from tests.support.world import World
 
 LIMITED = Path(__file__).resolve().parents[1] / "support" / "limited_claude.py"
@@ -49,18 +48,24 @@ def test_failover_leaves_no_stale_agent_or_model(world: World):
         ("second", "n1", None),
     ]
     assert (done["agent"], done["model"], done["attempt_count"]) == ("second", "n1", 1)
-    resting = {rest[:2] for rest in world.ask(GetOverview()).resting}
+    resting = {(one["agent"], one["model"]) for one in cooldowns(world)}
     assert resting == {("first", "m1"), ("first", "m2")}
 
     again = world.wait_for(task=world.add("Greet again"), status="done")
     assert [one["agent"] for one in again["attempts"]] == ["second"], "who rests is not tried"
 
 
+def cooldowns(world: World) -> list[dict[str, Any]]:
+    """What rests."""
+    found: list[dict[str, Any]] = world.orch("agents", "cooldowns", "--json").json
+    return found
+
+
 def test_fourteen_tasks_are_not_retried_for_a_tool_that_is_not_installed(world: World):
     command = ["sh", "-c", 'exec /nowhere/tool "$@"', "tool"]
     configure(world, {"toolless": {"protocol": "claude", "command": command}})
     world.up()
-    tasks = [world.ask(AddTask(f"Task {n}", project="octo/demo")).id for n in range(14)]
+    tasks = [world.add(f"Task {n}") for n in range(14)]
 
     def waits(task: dict[str, Any]) -> bool:
         return task["status"] == "needs_review" or "`orch agents --check`" in task["waiting_for"]

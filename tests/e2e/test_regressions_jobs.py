@@ -37,6 +37,7 @@ def test_job_blocked_for_ever_by_a_stale_active_task(world):
     assert (closed.task, closed.outcome) == (first, "done")
     told = world.ask(EventsSince(names=("job_ended",))).events
     assert {event.task for event in told} >= {first, one, two}
+    assert {event.data["outcome"] for event in told} == {"done"}
 
 
 def test_a_restart_job_killing_its_own_parent(world):
@@ -54,3 +55,20 @@ def test_a_restart_job_killing_its_own_parent(world):
     after = {name: world.pid(name) for name in before}
     assert all(after[name] != before[name] for name in before)
     assert len(world.ask(GetJob("restart")).runs) == 1
+
+
+def test_a_run_that_made_a_task_goes_on_as_long_as_its_task(world):
+    world.up()
+    gate = world.root / "gate"
+    write_jobs(
+        world,
+        {"id": "task", "task": {"title": "Work", "body": f"do: wait {gate}"}},
+        {"id": "bash", "type": "bash", "command": "sleep 3"},
+    )
+    run = fire(world, "task")
+    wait_ended(world, "bash", fire(world, "bash").run)  # meanwhile all sessions are looked at
+    assert detail(world, "task").runs[0].state == "running"
+    gate.touch()
+    assert wait_ended(world, "task", run.run).outcome == "done"
+    told = world.ask(EventsSince(names=("job_ended",), task=run.task)).events
+    assert len(told) == 1

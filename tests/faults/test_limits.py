@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from orch.messages import AddTask
 from tests.support.world import World
 
 LIMITED = Path(__file__).resolve().parents[1] / "support" / "limited_claude.py"
@@ -56,7 +55,7 @@ def rows(world: World, sql: str) -> list[Any]:
 def test_twenty_tasks_over_three_limited_agents(world: World):
     configure(world)
     world.up()
-    tasks = [world.ask(AddTask(f"Task {n}", project="octo/demo")).id for n in range(TASKS)]
+    tasks = [world.add(f"Task {n}") for n in range(TASKS)]
     waited: list[str] = []
     weights: dict[str, float] = {}
 

@@ -8,14 +8,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.test_real_routing import scene
-from tests.support.clis import Stage
-from tests.support.model_server import Say, Write, turn
+from tests.support.clis import MODEL, Stage, account
+from tests.support.model_server import Run, Say, Write, turn
 from tests.support.world import World
 
 DONE = json.dumps({"status": "done", "summary": "greeted"})
 APPROVE = json.dumps({"decision": "approve", "notes": "it greets", "test_results": "none"})
 REVIEWER = {"claude": "codex", "codex": "opencode", "opencode": "claude"}
+
+
+def scene(world: World, stage: Stage, run: Run, agents: tuple[str, ...]) -> None:
+    """An orch with these real agents, all of it in the network that has only loopback."""
+    known = {}
+    for name in agents:
+        env = account(name, world.root / f"person-{name}", run, retries=1)
+        known[name] = {
+            "protocol": name,
+            "command": [stage.programs[name]],
+            "env": {key: value for key, value in env.items() if key != "PATH"},
+        }
+    world.router = f"mode: label_only\n  agents: [{', '.join(agents)}]"
+    world.agents = "".join(f"  {name}: {json.dumps(spec)}\n" for name, spec in known.items())
+    models = json.dumps({name: MODEL[name] for name in agents})
+    world.configure(f"model_map: {{simple: {models}}}\nworkflow: {{timeout_seconds: 120}}\n")
+    world.inside = stage.network.inside() if stage.network else ()
+    world.up()
 
 
 @pytest.mark.parametrize("name", REVIEWER)
