@@ -41,7 +41,7 @@ SUPERVISED = agents.Permissions(mode="supervised", allowed_tools=("Bash",))
 PATIENT = {"claude": 10, "codex": 100, "opencode": None}
 """Retries of one request: enough for the CLI to be found at it."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
-AGAIN = "## This is attempt"
+AGAIN = "# This is attempt"
 """Stands in the prompt of every attempt but the first."""
 
 
