@@ -87,6 +87,12 @@ class Reviews(Merges, Attempts):
 
     def _begin_review(self, task: Task, head: str) -> None:
         agent, problem = self._reviewer(task, head)
+        if problem and not self.field(self.config_of(task.project)).resting:
+            with self.write():
+                reason = f"no agent can review it: {problem}"
+                self.conclude(task, core.Step(do="person", reason=reason))
+            self.concluded(task)
+            return
         problem = problem and f"a reviewer: {problem}"
         problem = (
             problem or full(task.project, agent, self.load(), self.limits()) or self.day_hold()

@@ -146,3 +146,13 @@ def test_a_task_that_asks_for_no_review_is_done_as_ever_until_a_person_asks(crit
     assert critic.git("show", "main:a.txt") == "x\n"
     refused = critic.orch("task", "review", task, ok=False)
     assert "no branch to review" in refused.err
+
+
+def test_work_that_no_agent_can_review_goes_to_a_person(world: World):
+    world.configure("workflow:\n  review_agent: shell\n")
+    world.up()
+    task = reviewed(world, "Chore", "do: write hello.txt hi")
+    waits = world.wait_for(task=task, status="needs_review")
+    reason = "no agent can review it: shell runs commands and cannot review"
+    assert waits["blocked_reason"] == reason
+    assert world.git("show", f"{waits['branch']}:hello.txt") == "hi\n"
