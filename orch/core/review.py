@@ -88,8 +88,7 @@ def reviewer(
     ranked.sort(key=lambda name: name in failed)
     if ranked:
         return ranked[0], ""
-    reasons = "; ".join(f"{name} {why}" for name, why in field.unavailable.items())
-    return "", reasons or "no agent is installed that can read and judge"
+    return "", field.why_none() or "no agent is installed that can read and judge"
 
 
 def judged(verdict: Verdict) -> Verdict:

@@ -27,6 +27,18 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
             weights=self.weights,
         )
 
+    def why_none(self) -> str:
+        """Why nobody can be used: those without a program in one breath, the others each."""
+        missing = [name for name, why in self.unavailable.items() if why.startswith(MISSING)]
+        told = [f"{name} {why}" for name, why in self.unavailable.items() if name not in missing]
+        if missing:
+            told.append(f"not installed: {', '.join(missing)}")
+        return "; ".join(told)
+
+
+MISSING = "is not installed"
+"""How the reason of an agent begins whose program there is not."""
+
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
     """The choice and its reason; an empty agent: none can be used, `reason` says why."""
@@ -94,7 +106,7 @@ def choose(
         return Routed(agent=fallback, reason=f"{passed}fallback", turn=turn)
     if field.available:
         return Routed(agent=field.available[0], reason=f"{passed}first available", turn=turn)
-    reasons = "; ".join(f"{name} {why}" for name, why in field.unavailable.items())
+    reasons = field.why_none()
     return Routed(agent="", reason=f"{passed}no agent can be used: {reasons or 'none configured'}")
 
 

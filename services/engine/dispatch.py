@@ -14,7 +14,7 @@ from orch.core import names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
 from orch.core.failover import free_model
 from orch.core.prompt import one_line
-from orch.core.routing import Field, Routed, choose, next_model, wanted
+from orch.core.routing import MISSING, Field, Routed, choose, next_model, wanted
 from orch.core.weights import recovered
 from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
@@ -403,4 +403,4 @@ def _not_installed(spec: AgentConfig) -> str:
     if spec.protocol == "shell" or not spec.command or "{" in spec.command[0]:
         return ""
     program = spec.command[0]
-    return "" if shutil.which(program) else f"is not installed ({program} is not on PATH)"
+    return "" if shutil.which(program) else f"{MISSING} ({program} is not on PATH)"

@@ -50,3 +50,9 @@ def test_labels_set_priority_and_complexity():
     assert complexity(("complexity:simple",), "") == "simple"
     assert complexity(("complexity:simple",), "complex") == "complex"
     assert complexity(("complexity:huge",), "") == ""
+
+
+def test_agents_without_a_program_are_told_in_one_breath():
+    missing = "is not installed (x is not on PATH)"
+    field = Field(available=(), unavailable={"a": missing, "b": "is disabled", "c": missing})
+    assert field.why_none() == "b is disabled; not installed: a, c"
