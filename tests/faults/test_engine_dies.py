@@ -84,6 +84,7 @@ def test_a_plan_is_there_whole_and_once_wherever_the_engine_dies(mortal: World):
     )
     died = []
     for step in (1, 2):
+        (mortal.root / "strike" / "died").unlink(missing_ok=True)
         (mortal.root / "strike" / "strike").write_text(str(_counted(mortal) + step))
         added = mortal.ask(AddPlan("octo/demo", steps, f"House {step}"))
         died.append((mortal.root / "strike" / "died").read_text())
@@ -100,4 +101,4 @@ def test_a_plan_is_there_whole_and_once_wherever_the_engine_dies(mortal: World):
 
 def _counted(world: World) -> int:
     """How many moments there have been, should there have been any."""
-    return moments(world) if (world.root / "strike" / "count").exists() else 0
+    return moments(world) if (world.root / "strike" / "moments").exists() else 0

@@ -59,8 +59,9 @@ def held(pid: int) -> Held:
 def settled(world: World) -> dict[str, Held]:
     """What everybody holds once all are ready and have done what they do first."""
     world.until(world.all_ready, "every service ready")
-    threading.Event().wait(2)  # timers of a second have run
-    return {name: held(world.pid(name)) for name in ("orchd", *SERVICES)}
+    pids = {name: world.pid(name) for name in ("orchd", *SERVICES)}
+    threading.Event().wait(2)  # timers of a second have run, and our questions are forgotten
+    return {name: held(pid) for name, pid in pids.items()}
 
 
 class Load(threading.Thread):
