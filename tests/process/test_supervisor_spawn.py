@@ -150,8 +150,11 @@ def test_a_leftover_is_ended_and_another_process_with_its_pid_is_not(short_home)
     home = Home(short_home)
     home.make()
     stubborn = subprocess.Popen(
-        ["sh", "-c", "trap '' TERM; sleep 1000 & wait; wait"], start_new_session=True
+        ["sh", "-c", "trap '' TERM; echo; sleep 1000 & wait; wait"],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
     )
+    assert stubborn.stdout.readline() == b"\n", "it is stubborn from here on"
     other = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     try:
         born = leftovers.started(stubborn.pid)
