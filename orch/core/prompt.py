@@ -29,17 +29,28 @@ HIDDEN = re.compile(
 )
 
 
+class Earlier(msgspec.Struct, frozen=True, kw_only=True):
+    """A task on whose work another builds: what is said of it, the branch or commit that holds its
+    work ('' when it left none), and whether the other's branch has that (`here`)."""
+
+    key: str
+    said: str
+    work: str = ""
+    here: bool = False
+
+
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What surrounds a task, of whatever source. `files`: what the branch already changed;
-    `children`: key and summary of subtasks; `comments`: author and text; `answers`: what was asked
-    and what a person answered; `handover`: what the agent before did; `context`: the task's own
-    context file; `memory`: rows of the last attempts."""
+    `earlier`: the tasks before this one; `children`: its subtasks; `comments`: author and text;
+    `answers`: what was asked and what a person answered; `handover`: what the agent before did;
+    `context`: the task's own context file; `memory`: rows of the last attempts."""
 
     attempt: int
     parent: Task | None = None
     memory: tuple[dict[str, Any], ...] = ()
     files: tuple[str, ...] = ()
-    children: tuple[tuple[str, str], ...] = ()
+    earlier: tuple[Earlier, ...] = ()
+    children: tuple[Earlier, ...] = ()
     comments: tuple[tuple[str, str], ...] = ()
     answers: tuple[tuple[str, str], ...] = ()
     feedback: str = ""
@@ -72,9 +83,8 @@ def agent_values(task: Task, known: Known, around: Around, agent: str) -> dict[s
         **around_values(around),
         "context": cut(known.context, PART_BYTES),
         "parent": parent_values(known),
-        "children": [
-            {"key": key, "said": cut(said, COMMENT_BYTES)} for key, said in known.children
-        ],
+        "earlier": [earlier_values(one) for one in known.earlier],
+        "children": [earlier_values(one) for one in known.children],
         "comments": [
             {"author": author, "text": cut(text, COMMENT_BYTES)}
             for author, text in known.comments[-MOST_COMMENTS:]
@@ -137,6 +147,14 @@ def parent_values(known: Known) -> dict[str, Any] | None:
         "body": cut(parent.body.strip(), PART_BYTES),
         "context": cut(known.parent_context, PART_BYTES),
     }
+
+
+def earlier_values(one: Earlier) -> dict[str, Any]:
+    """Another task's work, shortened. `where`: in this branch (`here`), in one of its own
+    (`apart`), or there is none ('')."""
+    where = ("here" if one.here else "apart") if one.work else ""
+    said = cut(one.said, COMMENT_BYTES)
+    return {"key": one.key, "said": said, "work": one.work, "where": where}
 
 
 def remembered(row: dict[str, Any]) -> dict[str, Any]:

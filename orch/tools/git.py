@@ -199,11 +199,16 @@ def unfinished(folder: Path) -> str:
     return "" if kept.out.strip() else "its commits are on no branch"
 
 
+def merges(folder: Path) -> bool:
+    """Whether a merge is under way in a worktree."""
+    return Path(_git_folder(folder), "MERGE_HEAD").exists()
+
+
 def commit_all(folder: Path, message: str, name: str, email: str) -> bool:
     """Commit what is uncommitted under this identity; False when there was nothing. No hook of the
     repository runs: this only keeps what is there. Left-over lock files are cleared first: nobody
     else writes in this worktree any more."""
-    Path(_git_folder(folder), "index.lock").unlink(missing_ok=True)
+    unlock(folder)
     if not dirty(folder):
         return False
     identity = {
@@ -216,6 +221,11 @@ def commit_all(folder: Path, message: str, name: str, email: str) -> bool:
     _git(folder, *_QUIET, "commit", "--quiet", "--no-verify", "--allow-empty-message", "-F", "-",
          given=message.encode(), extra=identity)  # fmt: skip
     return True
+
+
+def unlock(folder: Path) -> None:
+    """Remove the lock that a killed git left in a worktree in which nobody works any more."""
+    Path(_git_folder(folder), "index.lock").unlink(missing_ok=True)
 
 
 def files_changed(folder: Path, base: str, name: str = "HEAD") -> tuple[str, ...]:

@@ -119,6 +119,25 @@ def move(repo: Path, branch: str, stands: str, made: str) -> Moved:
     return Moved(done=True) if ran.code == 0 else Moved(stale=True)
 
 
+def join(folder: Path, commit: str, message: str, who: Identity) -> bool:
+    """Bring a commit into the branch of a worktree in which nobody works. False, and the branch is
+    as it was, where that needs somebody who judges. Safe to repeat, also after a death in it: what
+    is found half-merged is taken back, and what is found uncommitted is committed first."""
+    git.unlock(folder)
+    if git.merges(folder):
+        git.call(folder, "merge", "--abort")
+    git.commit_all(folder, "Keep what was not committed\n", who.name, who.email)
+    if git.is_merged(folder, commit, "HEAD"):
+        return True
+    ran = git.call(
+        folder, *_PLAIN, "merge", "--quiet", "--no-verify", "-m", message, commit,
+        check=False, extra=who.env,
+    )  # fmt: skip
+    if ran.code and git.merges(folder):
+        git.call(folder, "merge", "--abort")
+    return ran.code == 0
+
+
 def _merged(scratch: Path, head: str, onto: str, method: str, message: str, who: Identity) -> Made:
     how = ("--squash",) if method == "squash" else ("--no-ff", "--no-commit")
     ran = git.call(scratch, *_PLAIN, "merge", "--quiet", *how, head, check=False, extra=who.env)

@@ -17,7 +17,7 @@ from orch.model import Attempt, ErrorClass, Phase, Verdict
 from orch.service import every
 from orch.session.launch import Result
 from orch.store import approvals, attempts, reviews, tasks
-from services.engine import reviewing, work
+from services.engine import earlier, reviewing, work
 from services.engine.endings import Endings, ours
 from services.engine.takeovers import Takeovers
 
@@ -82,13 +82,13 @@ class Attempts(Takeovers, Endings):
         task = tasks.get(self.store, attempt.task)
         project = self.loaded.projects.get(task.project)
         past = [a for a in attempts.of_task(self.store, task.key) if a.n < attempt.n]
-        earlier = [a for a in past if a.base]
-        children = [tasks.get(self.store, key) for key in tasks.children(self.store, task.key)]
+        based = [a for a in past if a.base]
         known = Known(
             attempt=attempt.n,
             parent=tasks.find(self.store, task.parent) if task.parent else None,
             memory=tuple(attempts.memory(self.store, task.key)),
-            children=tuple((c.key, f"{c.title}: {c.summary or c.status}") for c in children),
+            earlier=earlier.before(self.store, task),
+            children=earlier.children(self.store, task),
             feedback=reviews.standing(self.store, task.key).feedback,
             answers=answered(approvals.of_task(self.store, task.key), attempt.n),
         )
@@ -96,7 +96,7 @@ class Attempts(Takeovers, Endings):
             home=self.home, host=self.host, task=task, attempt=attempt,
             repo=Path(project.path) if project is not None else Path(attempt.worktree),
             config=self.config_of(task.project), known=known,
-            earlier_base=earlier[0].base if earlier else "",
+            earlier_base=based[0].base if based else "",
             asked=self.asked(attempt), before=_before(past, attempt),
             cycle=len({a.head for a in past if a.kind == "review"} | {attempt.head}),
             skills=self.skills_of(task, self.config_of(task.project)),

@@ -14,6 +14,7 @@ from orch.model import Attempt, Skill, Task
 from orch.paths import Home
 from orch.tools import git, project
 from orch.tools.prompts import Prompt, render
+from services.engine import earlier
 
 CONTEXT = "context.md"
 """A file in a task's state folder: what people, hooks or scripts note for whoever works on it."""
@@ -30,6 +31,8 @@ def for_agent(
         files=known.files or _changed(worktree, attempt.base),
         context=known.context or context(home, task.key),
         parent_context=context(home, known.parent.key) if known.parent else "",
+        earlier=earlier.looked_at(repo, attempt.branch, known.earlier),
+        children=earlier.looked_at(repo, attempt.branch, known.children),
     )
     around = around_work(worktree, config, attempt.branch, skills, task.profile.tools)
     values = agent_values(task, known, around, attempt.agent)

@@ -22,7 +22,7 @@ from orch.paths import Home
 from orch.session.launch import Launch, Result, prepare
 from orch.tools import git
 from orch.tools.merging import Identity
-from services.engine import telling
+from services.engine import earlier, telling
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     cycle: int = 1
     budget: dict[str, Any] = {}
     """What the agent may spend (`orch.agents.budget.written`)."""
+
+    @property
+    def others(self) -> tuple[prompt.Earlier, ...]:
+        """The tasks whose work belongs into this one's branch."""
+        return tuple(one for one in (*self.known.earlier, *self.known.children) if one.work)
 
     @property
     def run(self) -> str:
@@ -85,12 +90,16 @@ def run_marker(home: Home, attempt: Attempt) -> str:
 
 
 def make_worktree(order: Order) -> Prepared:
-    """Make (or find) the attempt's worktree on the task's branch, from the fresh default branch."""
+    """Make (or find) the attempt's worktree on the task's branch, from the fresh default branch and
+    what the tasks before it left."""
     start = git.start(order.repo)
     attempt = order.attempt
     commit = git.fetch(order.repo, start.branch) if start.remote else start.commit
     fresh = not Path(attempt.worktree).is_dir()
     git.add_worktree(order.repo, Path(attempt.worktree), attempt.branch, commit)
+    if order.others:
+        who = identity(order.config, attempt.agent)
+        commit = earlier.join(Path(attempt.worktree), order.others, who)
     return Prepared(base=attempt.base or order.earlier_base or commit, fresh=fresh)
 
 

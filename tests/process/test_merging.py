@@ -171,3 +171,75 @@ def test_a_person_settings_change_nothing(repo):
     for method in ("squash", "merge", "rebase"):
         assert repo.make(method).commit
     assert repo.at("keep") == kept
+
+
+# ---- another's work, brought into the branch of a worktree -----------------------------------
+
+
+@pytest.fixture
+def place(repo: Repo) -> Path:
+    """A worktree on a branch of its own."""
+    folder = repo.folder.with_name("place")
+    repo.git("worktree", "add", "-q", "-b", "mine", str(folder))
+    return folder
+
+
+def joined(repo: Repo, place: Path) -> bool:
+    return merging.join(place, repo.at("work"), "Bring in\n", WHO)
+
+
+def test_work_is_brought_in_once_whatever_the_branch_has(repo, place):
+    (place / "c.txt").write_text("c\n")
+    git.commit_all(place, "C\n", WHO.name, WHO.email)
+    assert joined(repo, place)
+    assert [(place / name).read_text() for name in ("a.txt", "b.txt", "c.txt")] == [
+        "two\n",
+        "b\n",
+        "c\n",
+    ]
+    head = repo.at("mine")
+    assert repo.git("log", "-1", "--format=%an %s", "mine") == "bot Bring in"
+    assert joined(repo, place)
+    assert repo.at("mine") == head
+
+
+def test_a_branch_with_nothing_of_its_own_goes_on_to_the_work(repo, place):
+    assert joined(repo, place)
+    assert repo.at("mine") == repo.at("work")
+
+
+def test_what_conflicts_leaves_the_branch_as_it_was(repo, place):
+    (place / "a.txt").write_text("three\n")
+    git.commit_all(place, "Three\n", WHO.name, WHO.email)
+    head = repo.at("mine")
+    assert not joined(repo, place)
+    assert repo.at("mine") == head
+    assert not git.dirty(place)
+    assert git.unfinished(place) == ""
+
+
+def test_what_a_killed_merge_left_is_taken_back_and_done_again(repo, place):
+    (place / "c.txt").write_text("c\n")
+    git.commit_all(place, "C\n", WHO.name, WHO.email)
+    git.call(place, "merge", "--no-commit", repo.at("work"))
+    (Path(git.call(place, "rev-parse", "--absolute-git-dir").out.decode().strip())
+     / "index.lock").touch()  # fmt: skip
+    assert joined(repo, place)
+    assert not git.merges(place)
+    assert not git.dirty(place)
+    assert git.is_merged(place, repo.at("work"), "HEAD")
+
+
+def test_what_is_not_committed_is_kept(repo, place):
+    (place / "d.txt").write_text("d\n")
+    assert joined(repo, place)
+    assert (place / "d.txt").read_text() == "d\n"
+    assert not git.dirty(place)
+
+
+def test_work_with_another_history_is_left_to_somebody_who_judges(repo, place):
+    repo.git("checkout", "-q", "--orphan", "other")
+    repo.git("commit", "-qm", "Other")
+    repo.git("branch", "-f", "work", "other")
+    assert not joined(repo, place)
+    assert not git.dirty(place)

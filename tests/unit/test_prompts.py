@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from orch.core.prompt import (
     PART_BYTES,
     Around,
+    Earlier,
     Known,
     agent_values,
     cut,
@@ -35,6 +36,10 @@ def told(one=None, known=None, around=None, folders=SHIPPED) -> Prompt:
     return render("agent", values, folders, MARK)
 
 
+def earlier(said: str, key: str = "int-3", **more) -> Earlier:
+    return Earlier(key=key, said=said, **more)
+
+
 MEMORY = {"n": 1, "agent": "codex", "seconds": 12.4, "outcome": "failed", "error": "no key",
           "approach": "tried the lock", "learnings": ["the key is gone"]}  # fmt: skip
 
@@ -43,7 +48,8 @@ EVERYTHING = told(
         role="a carpenter", tools=("saw",), constraints=("no noise",))),
     Known(
         attempt=2, parent=Task(key="int-1", project="o/r", title="The house", body="all of it"),
-        memory=(MEMORY,), files=("hinge.py",), children=(("int-3", "the lock: oiled"),),
+        memory=(MEMORY,), files=("hinge.py",), children=(earlier("the lock: oiled"),),
+        earlier=(earlier("the frame: built", key="int-4"),),
         comments=(("ada", "please hurry"),), answers=(("May I saw?", "yes, on Monday"),),
         feedback="the hinge is crooked", handover="I took it off", context="the wood is oak",
         parent_context="built in 1900",
@@ -70,6 +76,7 @@ def test_the_system_prompt_holds(words):
 @pytest.mark.parametrize("words", [
     "int-2", "Fix the door", "It creaks.", "priority:high", "the wood is oak", "part of int-1",
     "The house", "all of it", "built in 1900", "int-3", "the lock: oiled", "a comment by ada",
+    "the task int-4\nthe frame: built",
     "please hurry", "May I saw?", "yes, on Monday", "the hinge is crooked", "hinge.py",
     "I took it off", "This is attempt 2", "Attempt 1 (codex, 12 s): failed", "no key",
     "tried the lock", "the key is gone",
@@ -86,6 +93,22 @@ def test_what_is_not_there_leaves_no_heading():
         "# Your role", "# What binds you", "# How to work", "# How to answer", "# The task int-2",
     ]  # fmt: skip
     assert "\n\n\n\n" not in bare.system + bare.message
+
+
+@pytest.mark.parametrize(
+    "one, words",
+    [
+        (earlier("x", work="orch/3-x", here=True), ["Its work is in this branch already."]),
+        (earlier("x", work="orch/3-x"), ["`git merge orch/3-x`", "is not in this branch"]),
+        (earlier("x"), []),
+    ],
+)
+@pytest.mark.parametrize("which", ["earlier", "children"])
+def test_an_agent_is_told_where_the_work_of_others_is(which, one, words):
+    said = told(known=Known(attempt=1, **{which: (one,)})).message
+    assert all(word in said for word in words)
+    assert said.count("this branch") == bool(words)
+    assert "\n\n\n" not in said
 
 
 # ---- other people's text -------------------------------------------------------------------------
@@ -110,7 +133,8 @@ PLACES = {
     "constraints": lambda text: (task(profile=Profile(constraints=(text,))), None, None),
     "parent": lambda text: (
         None, Known(attempt=1, parent=task(title=text, body=text), parent_context=text), None),
-    "children": lambda text: (None, Known(attempt=1, children=(("int-3", text),)), None),
+    "children": lambda text: (None, Known(attempt=1, children=(earlier(text),)), None),
+    "earlier": lambda text: (None, Known(attempt=1, earlier=(earlier(text, work="w"),)), None),
     "comments": lambda text: (None, Known(attempt=1, comments=((text, text),)), None),
     "answers": lambda text: (None, Known(attempt=1, answers=((text, text),)), None),
     "feedback": lambda text: (None, Known(attempt=1, feedback=text, handover=text), None),
