@@ -1,4 +1,7 @@
-"""Everything is replaced while four agents work: all are adopted, nothing is lost or run again."""
+"""Everything is replaced while four agents work: all are adopted, nothing is lost or run again.
+
+The follower reads from the beginning (`--since 0`): it may be up later than the first agent prints.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ def test_a_restart_of_all_replaces_each_process_and_keeps_four_agents(world: Wor
     world.up()
     printed = world.root / "tail.jsonl"
     with printed.open("w") as said:
-        world.follow("tail", "--json", into=said)
+        world.follow("tail", "--json", "--since", "0", into=said)
         tasks = agents_at_work(world)
         before, at_work = pids(world), sessions(world)
         assert len(at_work) == AGENTS
@@ -103,7 +106,7 @@ def test_an_upgrade_to_a_newer_version_keeps_four_agents(world: World):
     world.up()
     printed = world.root / "tail.jsonl"
     with printed.open("w") as said:
-        world.follow("tail", "--json", into=said)
+        world.follow("tail", "--json", "--since", "0", into=said)
         tasks = agents_at_work(world)
         before, at_work = pids(world), sessions(world)
         assert roster(world).version == "0.1.0"

@@ -71,7 +71,7 @@ def test_a_storm_of_kills_loses_and_doubles_nothing(world: World):
     world.start()
     world.until(world.all_ready, "every service ready")
     said = (world.root / "tail.jsonl").open("w+")
-    world.follow("tail", "--json", into=said)
+    world.follow("tail", "--json", "--since", "0", into=said)
     ran = world.root / "ran"
     ends = time.monotonic() + SECONDS
     added: list[str] = []
