@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from orch.config.files import stamp
+from orch.config.files import Stamp, stamp
 from orch.config.load import Loaded, ProjectConfig, difference, load
 from orch.config.schema import Config
 from orch.core import names
@@ -95,6 +95,18 @@ class Ledger(Service):
     def handle(
         self, request: Request[Any], handler: Callable[[Any], Message | Later]
     ) -> Message | Later:
+        """What a request names may have been configured a moment ago, and not be heard of yet."""
+        try:
+            return self._once(request, handler)
+        except NotFound:
+            if self._stamps() == self._files_read:
+                raise
+            self.reload()
+            return self._once(request, handler)
+
+    def _once(
+        self, request: Request[Any], handler: Callable[[Any], Message | Later]
+    ) -> Message | Later:
         """A keyed request is done once: its reply is stored with what it did."""
         key = getattr(request, "key", "")
         if not key:
@@ -138,6 +150,7 @@ class Ledger(Service):
 
     def reload(self) -> None:
         """Read the config; an invalid one is told and the last good one stays."""
+        self._files_read = self._stamps()
         try:
             loaded = load(self.home, self.loaded)
         except ConfigError as error:
@@ -149,6 +162,7 @@ class Ledger(Service):
             self.config_problem = ""
             changed = difference(self.loaded.config, loaded.config)
             self.loaded = loaded
+            self._files_read = dict(loaded.files)
             self.log.info("config applied: %s", ", ".join(changed) or "nothing changed")
             self._applied()
         self._watch_files()
@@ -156,9 +170,11 @@ class Ledger(Service):
 
     def look_at_files(self) -> None:
         """The safety net under the watch: read the config again if a file of it changed."""
-        seen = {path: stamp(Path(path)) for path in self.loaded.files}
-        if seen != self.loaded.files or self.config_problem:
+        if self._stamps() != self.loaded.files or self.config_problem:
             self.reload()
+
+    def _stamps(self) -> dict[str, Stamp | None]:
+        return {path: stamp(Path(path)) for path in self.loaded.files}
 
     def _applied(self) -> None:
         for hint in (*self.loaded.problems, *self.loaded.hints):
@@ -198,7 +214,7 @@ class Ledger(Service):
             known = ", ".join(sorted(self.loaded.projects)) or "none"
             raise NotFound(
                 f"the project {slug!r} is not registered (known: {known})",
-                "run `orch init` in its folder",
+                self.config_problem or "run `orch init` in its folder",
             )
         return project
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from orch.errors import NotFound
+from orch.messages import AddTask
+
 
 def problems(world) -> str:
     return "\n".join(world.orch("status", "--json").json["problems"])
@@ -64,3 +69,18 @@ def test_a_project_comes_alive_and_its_own_mistakes_stay_its_own(world):
     task = world.add("Fail", "exit 1", cwd=other)
     failed = world.wait_for(task=task, status="blocked", cwd=other)
     assert len(failed["attempts"]) == 1
+
+
+def test_what_was_configured_a_moment_ago_is_known_to_the_next_request(world):
+    world.up()
+    world.project("octo/late")
+    added = world.ask(AddTask("Hello", project="octo/late"))
+    assert added.id == "int-1"
+    world.agent("newcomer")
+    assert world.ask(AddTask("Hello", project="octo/late", agent="newcomer")).id == "int-2"
+    with pytest.raises(NotFound, match="octo/never"):
+        world.ask(AddTask("Hello", project="octo/never"))
+    world.home.config.write_text("projects: [")
+    with pytest.raises(NotFound) as told:
+        world.ask(AddTask("Hello", project="octo/never"))
+    assert "config.yml" in told.value.hint
