@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 
+from orch.agents.claude_asked import SEVERAL, Request, asked, choices, text
 from orch.agents.claude_usage import Requests, total
 from orch.agents.spoken import Spoken
 from orch.agents.spoken import line as _line
@@ -62,7 +63,9 @@ class ClaudeStream(Spoken):
     def __init__(self, settings: Mapping[str, str]) -> None:
         super().__init__(settings)
         self._worktree = settings.get("worktree", "").rstrip("/") + "/"
-        self._inputs: dict[str, dict[str, Any]] = {}
+        self._open: dict[str, Request] = {}
+        """The requests that wait, by the ids of their questions."""
+
         self._calls: dict[str, tuple[str, dict[str, Any]]] = {}
         self._unheard: list[str] = []
         self._spent = TokensUsed(0, 0)
@@ -93,19 +96,12 @@ class ClaudeStream(Spoken):
 
     def answer(self, question: str, allowed: bool, reason: str) -> bytes:
         """See `Conversation.answer`."""
-        asked = self.questions.pop(question, None)
-        given = self._inputs.pop(question, {})
-        if asked is None:
+        request = self._open.pop(question, None)
+        if request is None:
             return b""
-        if not allowed:
-            return _decision(
-                question, {"behavior": "deny", "message": reason or "A person said no."}
-            )
-        if asked.options and reason:
-            questions = given.get("questions")
-            first = questions[0] if isinstance(questions, list) and questions else {}
-            given = {**given, "answers": {str(first.get("question", "")): reason}}
-        return _decision(question, {"behavior": "allow", "updatedInput": given})
+        del self.questions[question]
+        request.settle(question, allowed, reason)
+        return b"" if request.parts else _decision(request.id, request.decision)
 
     # ---- from the agent ----------------------------------------------------------------------
 
@@ -207,7 +203,7 @@ class ClaudeStream(Spoken):
     def _result(self, message: dict[str, Any]) -> list[Step]:
         self._begun = self._ended = True
         self.questions.clear()
-        self._inputs.clear()
+        self._open.clear()
         self.session = name(message.get("session_id")) or self.session
         self.used = total(message, self._spent)
         self._spent = self.used
@@ -232,24 +228,25 @@ class ClaudeStream(Spoken):
             )
         given = request.get("input") if isinstance(request.get("input"), dict) else {}
         name = str(request.get("tool_name"))
-        options = choices(given) if name == "AskUserQuestion" else ()
         if not self._supervised:
-            if name == "AskUserQuestion":
+            if name == SEVERAL:
                 return [], _decision(question, {"behavior": "deny", "message": NOBODY})
             return [], _decision(question, {"behavior": "allow", "updatedInput": given})
-        asked = Asked(question, name, self._short(summary(name, given)), options)
-        self.questions[question] = asked
-        self._inputs[question] = given
-        return [asked], b""
+        opened = Request(question, name, given)
+        for part, one in opened.parts.items():
+            said = flat(text(one)) if one else summary(name, given)
+            self.questions[part] = Asked(part, name, self._short(said), choices(one))
+            self._open[part] = opened
+        return [self.questions[part] for part in opened.parts], b""
 
     def _short(self, text: str) -> str:
         return text.replace(self._worktree, "") if len(self._worktree) > 1 else text
 
     def _withdrawn(self, question: str) -> list[Step]:
-        self._inputs.pop(question, None)
-        if self.questions.pop(question, None) is None:
-            return []
-        return [Answered(question, False, "taken back")]
+        parts = [part for part, request in self._open.items() if request.id == question]
+        for part in parts:
+            del self.questions[part], self._open[part]
+        return [Answered(part, False, "taken back") for part in parts]
 
 
 def name(value: Any) -> str:
@@ -264,19 +261,14 @@ def summary(tool: str, given: dict[str, Any]) -> str:
             found = given[key]
             break
     else:
-        questions = given.get("questions")
-        if tool == "AskUserQuestion" and isinstance(questions, list) and questions:
-            found = str(questions[0].get("question"))
-        else:
-            found = json.dumps(given, ensure_ascii=False) if given else ""
-    return " ⏎ ".join(line.strip() for line in found.strip().splitlines() if line.strip())[:2000]
+        found = " · ".join(text(one) for one in asked(given)) if tool == SEVERAL else ""
+        found = found or (json.dumps(given, ensure_ascii=False) if given else "")
+    return flat(found)
 
 
-def choices(given: dict[str, Any]) -> tuple[str, ...]:
-    """The options of a question of the agent."""
-    questions = given.get("questions")
-    first = questions[0] if isinstance(questions, list) and questions else {}
-    return tuple(str(one.get("label")) for one in first.get("options") or ())
+def flat(text: str) -> str:
+    """Text in one line."""
+    return " ⏎ ".join(line.strip() for line in text.strip().splitlines() if line.strip())[:2000]
 
 
 def plain(content: Any) -> str:

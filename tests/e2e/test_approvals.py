@@ -183,6 +183,26 @@ def test_a_question_with_options_wants_a_choice(world):
     assert json.dumps({"What to buy?": "Bread"}) in shown(world, task)
 
 
+def test_a_form_of_several_questions_is_answered_one_by_one(world):
+    food = {"question": "What to buy?", "options": [{"label": "Apples"}, {"label": "Bread"}]}
+    when = {"question": "When?", "options": [{"label": "Now"}, {"label": "Later"}]}
+    configured(world, ["hear"], ["ask", "AskUserQuestion", {"questions": [food, when]}], *RESULT)
+    world.up()
+    task = begin(world)
+    world.until(lambda: "2 answers" in world.task(task)["waiting_for"], "both are asked")
+    told = world.orch("task", "get", task).out
+    assert "What to buy?" in told
+    assert "When?" in told
+    first, second = sorted(one["number"] for one in world.task(task)["approvals"])
+
+    world.orch("task", "approve", task, str(second), "--choose", "later")
+    world.until(lambda: "--choose 'Apples'" in world.task(task)["waiting_for"], "one is left")
+    world.orch("task", "approve", task, str(first), "--choose", "apples")
+
+    world.wait_for(task=task, status="done")
+    assert json.dumps({"What to buy?": "Apples", "When?": "Later"}) in shown(world, task)
+
+
 def test_the_next_attempt_is_told_the_answers_of_the_one_before(world):
     configured(world, ["hear"], ["ask", *BUILD], ["exit", 3])
     world.up()

@@ -149,6 +149,55 @@ def test_a_question_with_options_gets_the_choice():
     assert response["updatedInput"]["answers"] == {"Which?": "blue"}
 
 
+FORM = [
+    {"question": "Which\ncolour?", "options": [{"label": "red"}, {"label": "blue"}]},
+    {"question": "How many?", "options": [{"label": "one"}, {"description": "no label"}, 7]},
+    "no question",
+    {"question": "Why?"},
+]
+
+
+def test_a_form_is_asked_question_by_question_and_answered_once_all_are_settled():
+    talk = Talk()
+    talk.init()
+    steps, _ = talk.asks("AskUserQuestion", questions=FORM)
+    assert steps == [
+        Asked("q1", "AskUserQuestion", "Which ⏎ colour?", ("red", "blue")),
+        Asked("q1#2", "AskUserQuestion", "How many?", ("one",)),
+        Asked("q1#3", "AskUserQuestion", "Why?"),
+    ]
+    assert talk.it.answer("q1#2", True, "one") == b""
+    assert talk.it.answer("q1", True, "blue") == b""
+    assert list(talk.it.questions) == ["q1#3"]
+    assert talk.it.answer("q1#2", True, "seven") == b"", "it is answered once"
+    told = json.loads(talk.it.answer("q1#3", True, "because"))["response"]
+    assert told["request_id"] == "q1"
+    assert told["response"]["updatedInput"] == {
+        "questions": FORM,
+        "answers": {"Which\ncolour?": "blue", "How many?": "one", "Why?": "because"},
+    }
+    assert talk.it.state == "working"
+
+
+def test_a_form_of_which_something_was_refused_is_refused_with_what_was_said():
+    talk = Talk()
+    talk.asks("AskUserQuestion", questions=FORM)
+    talk.it.answer("q1", True, "blue")
+    talk.it.answer("q1#2", False, "count yourself")
+    told = json.loads(talk.it.answer("q1#3", True, ""))["response"]["response"]
+    assert told == {"behavior": "deny", "message": "count yourself\nWhich\ncolour? blue"}
+
+
+def test_a_form_that_is_taken_back_takes_what_is_left_of_it():
+    talk = Talk()
+    talk.init()
+    talk.asks("AskUserQuestion", questions=FORM)
+    talk.it.answer("q1", True, "blue")
+    steps = talk.hears(type="control_cancel_request", request_id="q1")
+    assert steps == [Answered("q1#2", False, "taken back"), Answered("q1#3", False, "taken back")]
+    assert talk.it.state == "working"
+
+
 def test_a_question_that_is_taken_back_is_open_no_more():
     talk = Talk()
     talk.init()
