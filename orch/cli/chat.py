@@ -20,14 +20,12 @@ from orch.cli.app import App
 from orch.cli.lines import plain
 from orch.cli.person import person
 from orch.cli.plan import agents_of
+from orch.core import names
 from orch.errors import NotRunning, OrchError, Refused
 from orch.hosts.local import Local
 from orch.messages import PingOrchd
 from orch.paths import Home
 from orch.session.launch import LOG, Launch, prepare, read_launch, read_result
-
-SESSION = "orch-main"
-"""The session of the one conversation of a home."""
 
 INSIDE = "ORCH_CHAT"
 """Set for the agent, and so for the `orch` that it calls."""
@@ -72,9 +70,9 @@ def chat(app: App, agent: str, model: str, new: bool) -> int:
         else:
             room.end(begun)
             begun = _begin(app, room, agent, model)
-    command = foreground.attach_command(app.home, SESSION)
+    command = foreground.attach_command(app.home, names.CHAT)
     if app.json:
-        show.json({"session": SESSION, "agent": begun.agent, "folder": begun.folder,
+        show.json({"session": names.CHAT, "agent": begun.agent, "folder": begun.folder,
                    "command": command})  # fmt: skip
         return 0
     _note_if_down(app)
@@ -104,7 +102,7 @@ class Room:
     def running(self) -> Launch | None:
         """The conversation that goes on; None without one. Raises `Unknown`."""
         numbers = self.numbers()
-        if not numbers or SESSION not in self.host.alive():
+        if not numbers or names.CHAT not in self.host.alive():
             return None
         return read_launch(self.folder / str(numbers[-1]))
 
@@ -112,9 +110,11 @@ class Room:
         """End a conversation with all that it started, and what a lost one left behind."""
         numbers = self.numbers()
         if numbers:
-            self.host.stop(SESSION, self.folder / str(numbers[-1]), "another conversation begins")
+            self.host.stop(
+                names.CHAT, self.folder / str(numbers[-1]), "another conversation begins"
+            )
         elif begun is not None:
-            self.host.stop(SESSION, begun.folder)
+            self.host.stop(names.CHAT, begun.folder)
 
     def fresh(self) -> Path:
         """The folder of the next conversation; the oldest ones are removed."""
@@ -154,13 +154,14 @@ def _begin(app: App, room: Room, wanted: str, model: str) -> Launch:
     for name, text in told.files.items():
         (folder / name).write_text(text, encoding="utf-8")
     launch = Launch(
-        session=SESSION, task="", attempt=int(folder.name), run=run, argv=told.argv, cwd=str(cwd),
+        session=names.CHAT, task="", attempt=int(folder.name), run=run,
+        argv=told.argv, cwd=str(cwd),
         env=environment(app.home, folder, told), folder=str(folder),
-        socket=str(app.home.session_socket(SESSION)), agent=agent, model=model,
+        socket=str(app.home.session_socket(names.CHAT)), agent=agent, model=model,
         protocol="terminal",
     )  # fmt: skip
     prepare(launch)
-    room.host.start(SESSION, folder, cwd)
+    room.host.start(names.CHAT, folder, cwd)
     return launch
 
 
@@ -197,7 +198,7 @@ def _enter(room: Room, begun: Launch, command: list[str]) -> int:
     folder = Path(begun.folder)
     ended = read_result(folder)
     if ended is None:
-        if code and SESSION not in room.host.alive():
+        if code and names.CHAT not in room.host.alive():
             raise Refused(
                 "the conversation was lost: its session is gone", "`orch chat` begins one"
             )

@@ -7,6 +7,9 @@ import unicodedata
 
 from orch.errors import Ambiguous, Malformed
 
+CHAT = "orch-main"
+"""The session of the one conversation of a home (`orch chat`)."""
+
 SLUG_CHARACTERS = 40
 """The longest slug; cut between characters, never inside one."""
 

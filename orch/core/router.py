@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -27,8 +26,6 @@ STRENGTHS = {
 }
 """What is told of the built-in agents; `agents.{name}.strengths` says it of others."""
 
-MOST_CHARS = 256 * 1024
-MOST_TRIES = 2000
 MOST_ITEMS = 20
 ROLE_CHARS = 300
 
@@ -81,12 +78,13 @@ def model_of(router: Router) -> str:
 
 
 def read(
-    text: str, agents: tuple[str, ...], skills: tuple[str, ...], tools: tuple[str, ...]
-) -> Decision:
-    """The decision in a router's answer: the last JSON object with an `executor`, whatever stands
-    around it. Only that key is required; what cannot be used of the others is left out, with a
+    text: str, objects: Sequence[Any], agents: tuple[str, ...], skills: tuple[str, ...],
+    tools: tuple[str, ...],
+) -> Decision:  # fmt: skip
+    """The decision in a router's answer, of the JSON `objects` in its text: the last with an
+    `executor`. Only that key is required; what cannot be used of the others is left out, with a
     warning. Raises `Malformed` when there is none, or it names no agent that can be used."""
-    found = _last(text)
+    found = next((one for one in reversed(objects) if _decides(one)), None)
     if found is None:
         said = one_line(text, 200)
         raise Malformed(f"the router gave no decision: {said or 'it said nothing'}")
@@ -125,23 +123,8 @@ def warnings(
     return tuple(found)
 
 
-def _last(text: str) -> dict[str, Any] | None:
-    """The last outermost object with a text as `executor`."""
-    text = text[-MOST_CHARS:]
-    decoder = json.JSONDecoder()
-    found: dict[str, Any] | None = None
-    at, tries = text.find("{"), 0
-    while at >= 0 and tries < MOST_TRIES:
-        tries += 1
-        try:
-            value, after = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            after = at + 1
-        else:
-            if isinstance(value, dict) and isinstance(value.get("executor"), str):
-                found = value
-        at = text.find("{", after)
-    return found
+def _decides(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("executor"), str)
 
 
 def _profile(

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import asdict
 
+from orch.agents.answer import objects
 from orch.agents.question import Question, Reply, asking
 from orch.config.schema import AgentConfig, Config
 from orch.core import retry
@@ -182,7 +183,9 @@ class Router(Dispatch):
         usable = tuple(n for n in order.names if n in self.field(config).available)
         names = tuple(skill.name for skill in order.skills)
         try:
-            decision = core.read(reply.text, usable, names, config.router.allowed_tools)
+            decision = core.read(
+                reply.text, objects(reply.text), usable, names, config.router.allowed_tools
+            )
         except Malformed as error:
             failure = Reply(error=ErrorClass.INVALID_RESPONSE, message=error.message)
             return self._unrouted(task, config, failure)

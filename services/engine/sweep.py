@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from orch.core import names
 from orch.core.keeping import Artifacts, Owner, why_kept
 from orch.errors import OrchError
 from orch.hosts import Host
@@ -87,7 +88,9 @@ def clear(scene: Scene) -> Iterator[Item]:
 def _sessions(scene: Scene) -> Iterator[Item]:
     for session in scene.found.sessions:
         known = scene.of_sessions.get(session)
-        if known is None:
+        if session == names.CHAT:
+            yield "session", session, "stays: the conversation of `orch chat`"
+        elif known is None:
             yield "session", session, "stays: orch did not start it"
         elif not known[1]:
             stop = partial(scene.host.stop, session, Path(known[0]))

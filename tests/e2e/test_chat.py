@@ -83,7 +83,8 @@ def test_a_conversation_outlives_orchd_and_is_come_back_to(talker) -> None:
 
     world.wait_for(task=task, status="done")
     items = world.orch("gc", "--json").json
-    assert [one["verdict"][:5] for one in items if one["name"] == "orch-main"] == ["stays"]
+    [verdict] = [one["verdict"] for one in items if one["name"] == "orch-main"]
+    assert verdict == "stays: the conversation of `orch chat`"
     world.kill("engine")
     world.kill("orchd")
     world.orchd.wait(30)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orch.agents.answer import objects
 from orch.config.schema import AgentConfig, Router
 from orch.core.router import MOST_ITEMS, Decision, model_of, read, strengths, values, warnings
 from orch.errors import Malformed
@@ -18,7 +19,8 @@ TOOLS = ("git", "jq")
 
 
 def decided(text) -> Decision:
-    return read(text if isinstance(text, str) else json.dumps(text), AGENTS, SKILLS, TOOLS)
+    said = text if isinstance(text, str) else json.dumps(text)
+    return read(said, objects(said), AGENTS, SKILLS, TOOLS)
 
 
 WHOLE = {
