@@ -16,10 +16,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from orch import __version__
-from orch.cli import agents, checks_machine, daemon, show
+from orch.cli import agents, checks_machine, daemon, show, whom
 from orch.cli.app import App
 from orch.cli.finding import FAIL, OK, WARN, Finding
 from orch.config.load import load
+from orch.config.schema import BUILT_IN
 from orch.errors import ConfigError, OrchError, Refused
 from orch.messages import GetOverview
 from orch.paths import LONGEST_SOCKET, SOCKET_BYTES, check_private
@@ -177,19 +178,26 @@ def configuration(app: App) -> Iterator[Finding]:
 
 
 def agent_programs(app: App) -> Iterator[Finding]:
-    """Each agent's program."""
+    """Each agent's program; those that nobody asked for, and that are not there, together."""
     try:
         config = agents.configured(app)
     except ConfigError:
         return  # `configuration` tells it
+    absent, able = [], False
     for name, agent in config.agents.items():
         program, path = agents.find(agent)
-        told = agents.version(path) if path and agents.tells_version(path) else ""
         if path:
+            told = agents.version(path) if agents.tells_version(path) else ""
+            able = able or agent.protocol != "shell"
             yield Finding(f"agent {name}", OK, f"{path} {told}".strip())
+        elif BUILT_IN["agents"].get(name, {}).get("command") == list(agent.command):
+            absent.append(name)
         else:
             hint = f"install {program}, or correct agents.{name}.command"
             yield Finding(f"agent {name}", WARN, f"{program} is not installed", hint)
+    if absent:
+        verdict, hint = (OK, "") if able else (WARN, whom.INSTALL)
+        yield Finding("other agents", verdict, f"not installed: {', '.join(absent)}", hint)
 
 
 CHECKS: dict[str, Callable[[App], Iterator[Finding]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,21 @@ def test_the_service_unit_is_checked(machine):
     machine.service("install", "--launchd")
     found = finding(machine, "service unit")
     assert (found["verdict"], "there is no launchctl here" in found["detail"]) == ("warn", True)
+
+
+def test_agents_that_nobody_asked_for_are_told_together(machine):
+    for name in ("bash", "git", "tmux"):
+        (machine.bin / name).symlink_to(shutil.which(name) or name)
+    machine.env["PATH"] = str(machine.bin)
+    machine.world.agent("codex", command=["codex-nightly"])
+    found = finding(machine, "other agents")
+    missing = "not installed: claude, kimi, minimax, opencode"
+    assert (found["verdict"], found["detail"], found["hint"]) == ("ok", missing, "")
+    assert finding(machine, "agent codex")["detail"] == "codex-nightly is not installed"
+
+    machine.world.home.config.write_text("projects: []")
+    found = finding(machine, "other agents")
+    assert (found["verdict"], "npm install -g" in found["hint"]) == ("warn", True)
 
 
 @pytest.fixture
