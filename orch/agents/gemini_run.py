@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, tzinfo
 
 from orch.agents import judging, lines
-from orch.agents.classes import Failure, Words, by_status, of_request
+from orch.agents.classes import Failure, Words, by_status, by_words, of_request
 from orch.agents.judging import Said
 from orch.agents.lines import Event, mapping, text
 from orch.model import ErrorClass, Usage, Verdict
@@ -175,7 +175,8 @@ def _retry(errors: tuple[str, ...]) -> Failure | None:
 
 
 def _coded(code: int, errors: tuple[str, ...]) -> Failure:
-    told = errors[-1] if errors else f"exit code {code}"
+    known = (line for line in reversed(errors) if by_words(line, WORDS))
+    told = next(known, errors[-1] if errors else f"exit code {code}")
     if code in CODES:
         return Failure(CODES[code], told)
     return Failure(by_status(FOLDED[code]) or E.AGENT_FAILED, told)

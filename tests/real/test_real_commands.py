@@ -12,9 +12,21 @@ import pytest
 from orch.model import ErrorClass as E
 from tests.real.table import Table, row
 from tests.real.test_failures import NO_PORT, SCENARIOS
-from tests.support.clis import MODEL, PRINTING, Stage
-from tests.support.model_server import Edit, Fail, Read, Run, Say, Shell, Think, Usage, Write, turn
-from tests.support.real_agents import DONE, SLOW, Scene, judged, shown, start
+from tests.support.clis import MODEL, PRINTING, Stage, account
+from tests.support.model_server import (
+    HELPFUL,
+    Edit,
+    Fail,
+    Read,
+    Run,
+    Say,
+    Shell,
+    Think,
+    Usage,
+    Write,
+    turn,
+)
+from tests.support.real_agents import DONE, SLOW, Scene, configured, judged, shown, start
 from tests.support.scratch_sessions import Sessions, sessions
 from tests.support.world import World
 
@@ -55,8 +67,11 @@ def made() -> Iterator[Sessions]:
         yield opened
 
 
-@pytest.mark.parametrize("name", PRINTING)
-def test_a_whole_task_by_the_configuration_in_readme(name, world: World, stage: Stage):
+@pytest.mark.parametrize(
+    ("name", "models", "helped"),
+    [("gemini", ["gemini-scripted"], 0), ("gemini", [], 1), ("qwen", ["qwen-scripted"], 0)],
+)
+def test_a_whole_task_by_the_configuration_in_readme(name, models, helped, world: World, stage):
     run = stage.server.play(
         [
             turn(Think("A file first."), Say("I begin."), Write("hello.txt", "hi\n"), usage=USAGE),
@@ -67,7 +82,7 @@ def test_a_whole_task_by_the_configuration_in_readme(name, world: World, stage: 
         ]
     )
     before = stage.astray()
-    scene = Scene(world, stage, name, run, models=[MODEL[name]])
+    scene = Scene(world, stage, name, run, models=models)
     settings = scene.settings()
     assert settings
     task = scene.add()
@@ -78,9 +93,10 @@ def test_a_whole_task_by_the_configuration_in_readme(name, world: World, stage: 
     (attempt,) = done["attempts"]
     assert (done["summary"], attempt["outcome"]) == ("greeted", "done")
     figures = [attempt["usage"][f"{kind}_tokens"] for kind in ("input", "cache_read", "output")]
-    assert figures == [5 * 123, 5 * 4567, 5 * 89]
-    assert len(run.everything) == 5, "it asked for nothing else"
-    assert {asked.model for asked in run.requests} == {MODEL[name]}
+    helpers = HELPFUL.fresh * helped, HELPFUL.output * helped
+    assert figures == [5 * 123 + helpers[0], 5 * 4567, 5 * 89 + helpers[1]]
+    assert len(run.everything) == 5 + helped, "else gemini asks a small model how hard it is"
+    assert [asked.model for asked in run.requests] == models * 5 or not models
     assert "Write hello.txt, please." in run.requests[0].text
     assert f"hi there\nby {task}" in run.requests[4].results[-1]
     assert scene.left(task) == []
@@ -136,6 +152,70 @@ def test_a_failure_has_its_class_and_consequence(name, scenario, made, stage: St
     asked = 1 if scenario in ENDLESS else len(run.requests)
     table.check(row(name, scenario, verdict, asked), seconds)
     assert attempt.left == []
+
+
+def test_gemini_in_a_folder_that_it_does_not_trust_says_so(made, stage: Stage):
+    run = stage.server.play([turn(Say(DONE))])
+    script = 'cat "$ORCH_PROMPT_FILE" | gemini -y --output-format stream-json'
+
+    attempt = start(made, stage, "gemini", run, command=("sh", "-c", script))
+    verdict = judged(attempt, "gemini")
+
+    assert verdict.error is E.LAUNCH_FAILED, verdict
+    assert "--skip-trust" in verdict.message
+    assert run.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "without", "told"),
+    [("gemini", "GEMINI_API_KEY", "GEMINI_API_KEY"), ("qwen", "OPENAI_API_KEY", "API key")],
+)
+def test_without_a_login_it_is_out_of_use(name, without, told, made, stage: Stage):
+    run = stage.server.play([turn(Say(DONE))])
+
+    attempt = start(made, stage, name, run, env={without: ""})
+    verdict = judged(attempt, name)
+
+    assert verdict.error is E.AUTH, (verdict, shown(attempt))
+    assert told in verdict.message
+    assert run.requests == []
+
+
+def test_a_program_that_is_not_there_is_missing(made, stage: Stage):
+    run = stage.server.play([turn(Say(DONE))])
+
+    attempt = start(made, stage, "qwen", run, env={"PATH": "/usr/bin:/bin"})
+
+    verdict = judged(attempt, "qwen")
+    assert verdict.error is E.MISSING_TOOL, verdict
+    assert "not found" in verdict.message
+
+
+@pytest.mark.parametrize("name", PRINTING)
+def test_a_check_says_what_works(name, world: World, stage: Stage):
+    lines, homes = "", {}
+    for says, steps in {"answers": [turn(Say(DONE))], "auth": [Fail("e401")]}.items():
+        homes[says] = world.root / says
+        env = account(name, homes[says], stage.server.play(steps), retries=0)
+        spec = configured(stage, name)
+        lines += f"  {says}: {json.dumps({**spec, 'env': env | spec['env']})}\n"
+    world.agents = lines
+    world.configure()
+    before = {says: settings(home) for says, home in homes.items()}
+    inside = stage.network.inside() if stage.network else ()
+    options = ("--agent", "answers", "--agent", "auth")
+
+    ran = world.orch("agents", "--check", "--json", *options, ok=False, timeout=200, inside=inside)
+
+    checks = {row["name"]: row["check"] for row in ran.json}
+    assert (checks["answers"]["answers"], checks["auth"]["class"]) == (True, "auth"), checks
+    assert {says: settings(home) for says, home in homes.items()} == before
+
+
+def settings(home: Path) -> dict[str, str]:
+    """A person's settings of these two, file by file."""
+    files = [*home.glob(".gemini/*ettings*"), *home.glob(".qwen/*ettings*")]
+    return {str(file): file.read_text() for file in files}
 
 
 def test_gemini_that_still_retries_at_its_time_limit_has_the_class_of_that(made, stage: Stage):

@@ -167,13 +167,13 @@ def start(
 ) -> Attempt:
     """Start a real CLI in a session as the engine would, in the network that has only loopback."""
     retries = RETRIES[name] if retries == -1 else retries
-    given = account(name, made.root / "person", run, retries=retries) | (env or {})
+    given = account(name, made.root / "person", run, retries=retries)
     folder = made.root / f"prompts-{len(made.runs)}"
     folder.mkdir()
     (folder / "prompt-sys.md").write_text("Be brief, says orch.")
     (folder / "prompt-msg.md").write_text(prompt)
     spec = configured(stage, name)
-    given |= spec.pop("env")
+    given |= {**spec.pop("env"), **(env or {})}
     plan = agents.plan(
         name,
         agents.AgentSpec(

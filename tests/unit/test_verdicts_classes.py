@@ -243,6 +243,13 @@ def test_gemini_tells_by_its_exit_code(code, error):
     assert gemini_run.verdict(b"", b"Something went wrong\n", code, now=NOW).error == error
 
 
+def test_gemini_without_a_key_is_quoted_with_what_is_missing():
+    err = b"When using Gemini API, you must specify GEMINI_API_KEY.\nUpdate your environment!\n"
+    verdict = gemini_run.verdict(b"", err, 41, now=NOW)
+    assert verdict.error == "auth"
+    assert "GEMINI_API_KEY" in verdict.message
+
+
 @pytest.mark.parametrize(
     ("cli", "line", "code"),
     [

@@ -63,10 +63,11 @@ from tests.support.model_server.scenario import (
     Write,
     turn,
 )
-from tests.support.model_server.server import ModelServer
+from tests.support.model_server.server import HELPFUL, ModelServer
 
 __all__ = [
     "FOREVER",
+    "HELPFUL",
     "Asked",
     "Broken",
     "Edit",

@@ -17,6 +17,8 @@ from tests.support.model_server.tools import call, fresh
 
 PATH = re.compile(r"/v1(?:beta|alpha)?/models/(?P<model>[^/:]+):(?P<method>\w+)\Z")
 
+EXAMPLES = {"STRING": "ok", "INTEGER": 1, "NUMBER": 1, "BOOLEAN": False, "ARRAY": []}
+
 
 def stream(turn: Turn, asked: Asked) -> Iterator[bytes]:
     """The answer as server-sent events, one per piece; the last says why it ended, and the cost."""
@@ -53,6 +55,14 @@ def usage(tokens: Usage) -> dict[str, int]:
         "thoughtsTokenCount": tokens.reasoning,
         "totalTokenCount": tokens.input + tokens.output,
     }
+
+
+def helpful(asked: Asked) -> str:
+    """What a helper's request is answered: an object of the form that it wants, else "ok"."""
+    schema = (asked.body.get("generationConfig") or {}).get("responseJsonSchema") or {}
+    fields = schema.get("properties") or {}
+    wanted = {name: EXAMPLES.get(str(one.get("type")).upper()) for name, one in fields.items()}
+    return json.dumps(wanted) if wanted else "ok"
 
 
 def _part(part: Any, asked: Asked) -> dict[str, Any]:

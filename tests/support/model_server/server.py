@@ -43,8 +43,8 @@ def spoken(path: str) -> tuple[str, Any]:
     return PROTOCOLS.get(path.removesuffix("/count_tokens"), ("", None))
 
 
-HELPFUL = turn(Say("ok"), usage=Usage(fresh=7, cache_read=0, output=3))
-"""What a helper's request (a title, a summary) is answered; its tokens are easy to tell."""
+HELPFUL = Usage(fresh=7, cache_read=0, output=3)
+"""What the answer to a helper's request (a title, a summary) costs; easy to tell."""
 MALFORMED = b'event: message\ndata: {"this is": no json\n\ndata: 42\n\n<html>\n\n'
 LOOK_SECONDS = 0.05
 MOST_BYTES = 64 << 20
@@ -192,7 +192,8 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def _help(self, asked: Asked) -> str:
         if asked.kind == "auxiliary":
-            return self._turn(HELPFUL, asked, None)
+            said = gemini.helpful(asked) if asked.protocol == "gemini" else "ok"
+            return self._turn(turn(Say(said), usage=HELPFUL), asked, None)
         if asked.kind == "count":
             tokens = max(1, len(asked.text) // 4)
             text = json.dumps({"input_tokens": tokens, "totalTokens": tokens})
