@@ -110,7 +110,8 @@ PROVIDERS: Words = (
         r"(cannot|unable to|could not|failed to) connect|connection (error|failed|refused|reset|"
         r"closed|timed)|fetch failed|socket hang up|network (error|timeout|is unreachable)|"
         r"request timed out|(read |connect )?e(connreset|connrefused|timedout|notfound|pipe)\b|"
-        r"getaddrinfo|error sending request|terminated$|(unexpected end of|json parsing failed)",
+        r"getaddrinfo|error sending request|terminated( \(cause|$)|"
+        r"(unexpected end of|json parsing failed)",
         E.NETWORK,
     ),
 )

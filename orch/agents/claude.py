@@ -26,7 +26,8 @@ CLOUDS = {
 """What a cloud's login needs, where `agents.claude.env` turns that cloud on."""
 
 OTHERS = {"kimi": ("KIMI_*", "MOONSHOT_*"), "minimax": ("MINIMAX_*",)}
-"""The variables of the programs that speak claude's protocol; never Anthropic's."""
+"""The variables of the agents that speak claude's protocol, whatever program they are run by (they
+may be claude itself, sent to their vendor by `agents.{name}.env`); never Anthropic's."""
 
 QUIET = {
     "DISABLE_TELEMETRY": "1",
@@ -55,7 +56,7 @@ class Claude:
             argv=(*command, *arguments(work)),
             env=env,
             protocol="structured",
-            passes=passes(command[0], env),
+            passes=passes(spec.name, command[0], env),
             dialect="claude",
             settings={"permissions": work.permissions.mode, "worktree": work.worktree},
             prompt=PROMPT,
@@ -89,8 +90,10 @@ def arguments(work: Work) -> tuple[str, ...]:
     return (*argv, "--disallowedTools", ",".join(refused))
 
 
-def passes(program: str, env: dict[str, str]) -> tuple[str, ...]:
-    """The variables that this program may inherit: its own vendor's."""
+def passes(agent: str, program: str, env: dict[str, str]) -> tuple[str, ...]:
+    """The variables that this agent, run by this program, may inherit: its own vendor's."""
+    if agent in OTHERS:
+        return OTHERS[agent]
     name = program.rpartition("/")[2]
     if name != PROGRAM:
         own = "".join(char if char.isalnum() else "_" for char in name).upper()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from orch.agents import answer as answers
@@ -18,6 +19,16 @@ PASSES = {
 }
 """The vendor's own variables that a command inherits which prints what this CLI prints."""
 
+QWEN_DEFAULTS, QWEN_DEFAULTS_FILE = "QWEN_CODE_SYSTEM_DEFAULTS_PATH", "qwen-defaults.json"
+QWEN_QUIET = {
+    "$version": 4,  # else it would take the file for an old one, and write it anew
+    "general": {"enableAutoUpdate": False},
+    "privacy": {"usageStatisticsEnabled": False},
+    "memory": {"enableManagedAutoMemory": False},  # else it asks the model once more at the end
+}
+"""qwen's settings where a person has none of their own: no telemetry, no self-update, no notes on
+a worktree that will be gone. gemini takes such a file from root alone: see README."""
+
 KEPT = 4000
 """Characters of an unreadable answer that are kept in the message."""
 
@@ -33,9 +44,14 @@ class Command:
         """See `Agent.plan`."""
         if not spec.command:
             raise ConfigError("the agent has no command", "set agents.NAME.command to its argv")
+        quiet, files = {}, {}
+        if spec.reads == "qwen" and QWEN_DEFAULTS not in spec.env:
+            quiet[QWEN_DEFAULTS] = f"{work.folder}/{QWEN_DEFAULTS_FILE}"
+            files[QWEN_DEFAULTS_FILE] = json.dumps(QWEN_QUIET)
         return Plan(
             argv=fill(spec.command, work),
-            env={**spec.env, **variables(work)},
+            env={**quiet, **spec.env, **variables(work)},
+            files=files,
             protocol=self.session_protocol,
             passes=PASSES.get(spec.reads, ()),
         )

@@ -13,7 +13,7 @@ from orch.model import Value, Verdict
 class AgentSpec(Value, frozen=True, kw_only=True):
     """An agent as configured (`agents.{name}`): `command` is an argv with placeholders; `mode` is
     auto (the server of a CLI, else its one-shot mode), server or oneshot; `reads` the CLI whose
-    output it prints."""
+    output it prints. `name` is filled in by those who plan for it."""
 
     protocol: str = "command"
     command: tuple[str, ...] = ()
@@ -21,6 +21,7 @@ class AgentSpec(Value, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     mode: str = "auto"
     reads: str = ""
+    name: str = ""
 
 
 class Permissions(Value, frozen=True, kw_only=True):

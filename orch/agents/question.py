@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 
-from msgspec import field
+from msgspec import field, structs
 
 from orch.agents import claude, codex, opencode
 from orch.agents.command import fill
@@ -78,6 +78,7 @@ class Reply(Value, frozen=True, kw_only=True):
 def asking(agent: str, spec: AgentSpec, asked: Question) -> Asking:
     """How to ask this agent. Raises `ConfigError` when it is configured wrongly, `Refused` when
     agents of its protocol cannot be asked."""
+    spec = structs.replace(spec, name=agent)
     work = Work(
         task="", attempt=0, folder=asked.folder, worktree=asked.where or asked.folder,
         run=asked.run, model=asked.model,
@@ -130,7 +131,7 @@ def _claude(spec: AgentSpec, work: Work, asked: Question) -> Asking:
         files[SYSTEM] = asked.system
         argv += ["--append-system-prompt-file", f"{work.folder}/{SYSTEM}"]
     env = {**claude.QUIET, **spec.env, **_marked(asked)}
-    passes = claude.passes(command[0], env)
+    passes = claude.passes(spec.name, command[0], env)
     return _on_stdin("claude", tuple(argv), env, passes, asked, files)
 
 

@@ -14,14 +14,25 @@ from orch.model import ErrorClass, Usage, Verdict
 
 E = ErrorClass
 
-API_ERROR = re.compile(r"\[API Error: (?:(\d{3})\b:? ?)?(.*)\]\s*\Z", re.S)
-"""The whole result of a run whose model request failed: qwen sets no error flag for it."""
+API_ERROR = re.compile(r"\[API Error: (?:(\d{3})\b:? ?)?(.*?)\]\s*(?:\n[^\[\]]*)?\Z", re.S)
+"""The result of a run whose model request failed, for which qwen sets no error flag; below it may
+stand advice of its own."""
+
+CUT = re.compile(r"\[API Error: (?:(\d{3})\b:? ?)?([^\n]*)\]\s*(?:\n[^\[\]\n]*)?\Z")
+"""The same behind other text: the answer was cut."""
+
+REQUESTS: Words = (
+    (r"model stream ended with empty", E.INVALID_RESPONSE),
+    (r"model stream ended without|unexpected token .{0,200}is not valid json", E.NETWORK),
+)
+"""What it says itself of model requests."""
 
 WORDS: Words = (
     (r"unknown arguments?:|error: unknown|not enough arguments|invalid values", E.LAUNCH_FAILED),
-    (r"no (saved )?session found|no auth type is selected|missing api key", E.LAUNCH_FAILED),
+    (r"no (saved )?session found", E.LAUNCH_FAILED),
+    (r"no auth type is selected|missing api key", E.AUTH),
 )
-"""Beginnings of qwen's own error lines on stderr."""
+"""Beginnings of qwen's own error lines on stderr, and of a result that says as much."""
 
 SUBTYPES = {"error_max_turns": E.TURN_LIMIT, "error_max_session_turns": E.TURN_LIMIT}
 
@@ -81,6 +92,7 @@ def read(events: Iterable[Event]) -> Said:
         finished=bool(result),
         text=text_,
         failure=_failure(result, text_) if result else None,
+        cut=_refused(CUT.match(text_, max(text_.rfind("[API Error: "), 0))),
         denied=tuple(dict.fromkeys(text(one.get("tool_name")) or "a tool" for one in denials)),
         usage=usage,
         native_session=session,
@@ -89,13 +101,20 @@ def read(events: Iterable[Event]) -> Said:
 
 def _failure(result: Event, said: str) -> Failure | None:
     """Why the run failed, by its result; None when it did not."""
-    api = API_ERROR.match(said)
     kind = text(result.get("subtype"))
-    if api is not None:
-        return Failure(of_request(int(api[1]) if api[1] else None, api[2]), said)
+    if refused := _refused(API_ERROR.match(said)):
+        return refused
     if kind in SUBTYPES:
         return Failure(SUBTYPES[kind], said or kind)
     if result.get("is_error") is True or kind.startswith("error"):
         told = text(mapping(result.get("error")).get("message")) or said or kind
-        return Failure(of_request(None, told), told)
+        return Failure(of_request(None, told, words=(*WORDS, *REQUESTS)), told)
     return None
+
+
+def _refused(found: re.Match[str] | None) -> Failure | None:
+    """The failed model request that a text tells of."""
+    if found is None:
+        return None
+    status = int(found[1]) if found[1] else None
+    return Failure(of_request(status, found[2], words=REQUESTS), found[0].strip())

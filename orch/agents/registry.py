@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from orch.agents import runs
 from orch.agents.claude import Claude
 from orch.agents.codex import Codex
@@ -48,7 +50,7 @@ def plan(agent: str, spec: AgentSpec, work: Work) -> Plan:
     Raises `ConfigError` when it is configured wrongly, `Refused` when it cannot do this work.
     """
     try:
-        return _protocol(spec.protocol).plan(spec, work)
+        return _protocol(spec.protocol).plan(structs.replace(spec, name=agent), work)
     except ConfigError as error:
         raise ConfigError(f"agents.{agent}: {error.message}", error.hint) from None
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Protocol
 
+from msgspec import structs
+
 from orch.agents import answer as answers
-from orch.agents import claude_run, codex_run, gemini_run, opencode_run, qwen_run
+from orch.agents import claude_run, codex_run, gemini_run, lines, opencode_run, qwen_run
 from orch.agents.contract import Recorded
 from orch.agents.stream import LINGERED
 from orch.model import ErrorClass, Verdict
@@ -45,9 +47,13 @@ PRINTED = frozenset({"gemini", "qwen"})
 
 
 def printed(cli: str, recorded: Recorded) -> Verdict:
-    """The verdict on a command that printed what this CLI prints; an answer may be in its output
-    file instead."""
-    verdict = judge(cli, recorded, recorded.tail.encode())
+    """The verdict on a command that printed what this CLI prints, on a terminal: its lines that are
+    no events are its stderr. An answer may be in its output file instead. A command cannot go on
+    with a conversation, so none is named."""
+    out = recorded.tail.encode()
+    told = "\n".join(lines.written(out).prose)
+    verdict = judge(cli, structs.replace(recorded, stderr=told), out)
+    verdict = structs.replace(verdict, native_session="")
     unread = verdict.ok or verdict.error is ErrorClass.INVALID_RESPONSE
     if not recorded.output.strip() or not unread:
         return verdict
@@ -55,9 +61,7 @@ def printed(cli: str, recorded: Recorded) -> Verdict:
         answer = answers.read(recorded.output)
     except answers.Unreadable:
         return verdict
-    return Verdict(
-        ok=True, answer=answer, usage=verdict.usage, native_session=verdict.native_session
-    )
+    return Verdict(ok=True, answer=answer, usage=verdict.usage)
 
 
 def judge(cli: str, recorded: Recorded, out: bytes | None = None) -> Verdict:

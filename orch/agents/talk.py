@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 
+from msgspec import structs
+
 from orch.agents import claude, codex, opencode
 from orch.agents.command import fill
 from orch.agents.contract import PROMPT, SYSTEM, AgentSpec, Work
@@ -42,6 +44,7 @@ class Talking(Value, frozen=True, kw_only=True):
 def talking(agent: str, spec: AgentSpec, talk: Talk) -> Talking:
     """How to talk with this agent. Raises `ConfigError` when it is configured wrongly, `Refused`
     when agents of its protocol have no screen."""
+    spec = structs.replace(spec, name=agent)
     work = Work(
         task="", attempt=0, folder=talk.folder, worktree=talk.cwd, run=talk.run, model=talk.model
     )
@@ -70,7 +73,7 @@ def _claude(spec: AgentSpec, work: Work, talk: Talk) -> Talking:
         argv += ["--model", work.model]
     env = {**claude.QUIET, **spec.env, **_marked(work)}
     env.pop("IS_SANDBOX", None)  # here a person is asked; nothing is skipped
-    passes = claude.passes(command[0], env)
+    passes = claude.passes(spec.name, command[0], env)
     return Talking(argv=tuple(argv), env=env, passes=passes, files={SYSTEM: talk.system})
 
 

@@ -25,6 +25,8 @@ from tests.support.model_server import (
     turn,
 )
 
+GEMINI = "/v1beta/models/m:"
+"""Google's protocol says in the path which model, and whether in a stream."""
 TOOLS = {
     "/v1/messages": [{"name": "Bash"}, {"name": "Write"}],
     "/v1/responses": [{"type": "function", "name": "exec_command"}],
@@ -75,6 +77,70 @@ def test_one_scenario_speaks_all_protocols(server, path):
     assert run.spent == Usage(fresh=22, cache_read=44, output=66)
 
 
+def ask_google(run: Run, method: str, text: str = "Hello", **more: Any) -> dict[str, Any]:
+    """The same in Google's protocol; of a stream the last event."""
+    parts = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
+    tools = [{"functionDeclarations": [{"name": "run_shell_command"}]}]
+    body = json.dumps({**parts, "tools": tools, **more}).encode()
+    request = urllib.request.Request(f"{run.url}{GEMINI}{method}", body)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        told = answer.read().decode()
+    if method.startswith("stream"):
+        told = told.strip().rpartition("data: ")[2]
+    found: dict[str, Any] = json.loads(told)
+    return found
+
+
+def test_googles_protocol_too(server):
+    usage = Usage(fresh=11, cache_read=22, output=33, reasoning=3)
+    run = server.play([turn(Think("hm"), Say("I say grüße"), Shell("true"), usage=usage)])
+
+    last = ask_google(run, "streamGenerateContent?alt=sse")
+    whole = ask_google(run, "generateContent")
+
+    assert last["candidates"][0]["finishReason"] == "STOP"
+    thought, said, used = whole["candidates"][0]["content"]["parts"]
+    assert (thought["thought"], said["text"]) == (True, "I say grüße")
+    assert used["functionCall"]["name"] == "run_shell_command"
+    assert used["functionCall"]["args"]["command"] == "true"
+    assert last["usageMetadata"] == whole["usageMetadata"]
+    assert whole["usageMetadata"] == {
+        "promptTokenCount": 33, "cachedContentTokenCount": 22, "candidatesTokenCount": 30,
+        "thoughtsTokenCount": 3, "totalTokenCount": 66,
+    }  # fmt: skip
+    assert [(one.model, one.streamed) for one in run.requests] == [("m", True), ("m", False)]
+
+
+def test_what_is_said_in_googles_protocol_can_be_read(server):
+    run = server.play([turn(Say("ok"))])
+    contents = [
+        {"role": "user", "parts": [{"text": "please"}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "x", "args": {"a": 1}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"response": {"output": "it ran"}}}]},
+    ]
+    ask_google(
+        run, "generateContent", contents=contents, systemInstruction={"parts": [{"text": "be"}]}
+    )
+    (asked,) = run.requests
+    assert [message.role for message in asked.messages] == ["system", "user", "assistant", "tool"]
+    assert (asked.users, asked.results) == (("please",), ("it ran",))
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "word"),
+    [("no_key", 400, "INVALID_ARGUMENT"), ("e401", 401, "UNAUTHENTICATED"),
+     ("e404", 404, "NOT_FOUND"), ("usage_limit", 429, "RESOURCE_EXHAUSTED"),
+     ("e503", 503, "UNAVAILABLE")],
+)  # fmt: skip
+def test_google_refuses_in_its_own_form(server, name, status, word):
+    run = server.play([Fail(name, retry_after=7)])
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask_google(run, "generateContent")
+    error = json.loads(refused.value.read())["error"]
+    assert (refused.value.code, error["code"], error["status"]) == (status, status, word)
+    assert error["details"][-1]["retryDelay"] == "7s"
+
+
 def test_steps_come_in_order_and_the_last_one_stays(server):
     run = server.play([turn(Say("one")), turn(Say("two"), times=2), turn(Say("last"))])
     heard = [ask(run, "/v1/messages", stream=False) for _ in range(5)]
@@ -102,6 +168,8 @@ def test_two_conversations_share_one_address(server):
         ("/v1/messages", {"max_tokens": 1}, "auxiliary"),
         ("/v1/chat/completions", {"messages": []}, "auxiliary"),
         ("/v1/messages/count_tokens", {}, "count"),
+        ("/v1beta/models/m:generateContent", {"contents": []}, "auxiliary"),
+        ("/v1beta/models/m:countTokens", {"contents": []}, "count"),
         ("/api/event_logging", {}, "other"),
     ],
 )

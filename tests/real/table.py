@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 from orch.core import retry
 from orch.model import Status, Verdict
-from tests.support.clis import NAMES
+from tests.support.clis import NAMES, PRINTING
 
 PATH = Path(__file__).with_name("outcomes.md")
 HEAD = """\
 # What orch makes of each failure of each real CLI
 
 Sessions as orch runs them, pinned versions (`.ci/real`): claude with one retry, codex with none
-(one where the failure happens once), opencode given up after two tries. *class* is the verdict,
+(one where the failure happens once), opencode given up after two tries, gemini with one retry,
+qwen with its own six. *class* is the verdict,
 *what follows* is for the first attempt of a task. *requests* are those that asked for a step;
 *seconds*, with the start of the CLI, are of one run and not compared. Compared by `make real`;
 written anew by `ORCH_REAL_RECORD=1 make real`.
@@ -54,15 +55,16 @@ def row(cli: str, scenario: str, verdict: Verdict, asked: int) -> Row:
     for pattern, instead in VARYING:
         message = pattern.sub(instead, message)
     error = verdict.error.value if verdict.error else "-"
-    return Row(cli, scenario, error, follows(verdict), str(asked), message[:LONGEST].strip())
+    return Row(cli, scenario, error, follows(verdict, cli), str(asked), message[:LONGEST].strip())
 
 
-def follows(verdict: Verdict) -> str:
+def follows(verdict: Verdict, cli: str) -> str:
     """The consequence in words: what rests, who goes on, whether it is counted."""
-    before = retry.History(counted=0, can_ask=bool(verdict.native_session))
+    command = cli in PRINTING  # which has no conversation, but is run again
+    before = retry.History(counted=0, can_ask=command or bool(verdict.native_session))
     then = retry.follow(verdict, before, max_attempts=3, now=NOW)
     if then.ask:
-        return "asked once more in the same conversation"
+        return "run once more, told all" if command else "asked once more in the same conversation"
     parts = []
     if then.broken:
         parts.append("the agent rests until it is checked")
@@ -91,7 +93,7 @@ class Table:
         rows = {}
         for line in PATH.read_text().splitlines() if PATH.exists() else ():
             cells = [cell.strip() for cell in line.strip("|").split("|")]
-            if len(cells) == 7 and cells[0] in NAMES:
+            if len(cells) == 7 and cells[0] in {*NAMES, *PRINTING}:
                 rows[cells[0], cells[1]] = (Row(*cells[:6]), cells[6])
         return cls(rows)
 

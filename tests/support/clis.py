@@ -29,8 +29,16 @@ INSTALLER = Path(__file__).resolve().parents[2] / ".ci" / "real"
 START_SECONDS = 120.0
 """How long a CLI may take to ask the model for the first time."""
 NAMES = ("claude", "codex", "opencode")
+PRINTING = ("gemini", "qwen")
+"""CLIs that orch runs as a `command`, and reads by what they print."""
 KEY = "scripted-key-0000000000"
-MODEL = {"claude": "claude-scripted", "codex": "gpt-scripted", "opencode": "scripted/scripted"}
+MODEL = {
+    "claude": "claude-scripted",
+    "codex": "gpt-scripted",
+    "opencode": "scripted/scripted",
+    "gemini": "gemini-scripted",
+    "qwen": "qwen-scripted",
+}
 ONESHOT = {
     "claude": (
         *("-p", "--output-format", "stream-json", "--verbose"),
@@ -56,6 +64,8 @@ QUIET = {
         "IS_SANDBOX",
     ),
     "codex": (),
+    "gemini": (),
+    "qwen": (),
     "opencode": (
         "OPENCODE_DISABLE_AUTOUPDATE",
         "OPENCODE_DISABLE_MODELS_FETCH",
@@ -117,6 +127,12 @@ def account(
         config = CODEX_CONFIG.format(model=MODEL[name], url=run.url, retries=limit)
         (folder / "config.toml").write_text(config)
         env |= {"CODEX_HOME": str(folder), "SCRIPTED_KEY": KEY}
+    elif name == "gemini":
+        _write(home / ".gemini" / "settings.json", _gemini_settings(retries))
+        env |= {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": run.url}
+    elif name == "qwen":
+        _write(home / ".qwen" / "settings.json", _qwen_settings(retries))
+        env |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"{run.url}/v1"}
     else:
         config_path = home / "opencode.json"
         config_path.write_text(json.dumps(_opencode_config(run)))
@@ -126,6 +142,28 @@ def account(
 
 def _codex_retries(retries: int) -> str:
     return f"request_max_retries = {retries}\nstream_max_retries = {retries}\n"
+
+
+def _write(path: Path, settings: dict[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(settings))
+
+
+def _gemini_settings(retries: int | None) -> dict[str, Any]:
+    """As README tells people to have them; the login is chosen, as by who has once logged in."""
+    limit = {} if retries is None else {"maxAttempts": retries + 1}
+    return {
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        "privacy": {"usageStatisticsEnabled": False},
+        "general": limit,
+    }
+
+
+def _qwen_settings(retries: int | None) -> dict[str, Any]:
+    """What qwen itself writes at its first start, and how often one request is repeated at once
+    (how often all of that is, nobody can set)."""
+    limit = {} if retries is None else {"generationConfig": {"maxRetries": retries}}
+    return {"$version": 4, "security": {"auth": {"selectedType": "openai"}}, "model": limit}
 
 
 def _opencode_config(run: Run) -> dict[str, Any]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 from msgspec import structs
 
 from orch import agents
@@ -15,17 +18,19 @@ from orch.hosts.attempt import order, recorded
 from orch.hosts.local import Local
 from orch.model import Verdict
 from orch.tools.process import marked
-from tests.support.clis import MODEL, Stage, account
+from tests.support.clis import MODEL, NAMES, Stage, account
 from tests.support.model_server import Run, Usage
 from tests.support.scratch_sessions import Run as Attempt
 from tests.support.scratch_sessions import Sessions, until
 from tests.support.world import World
 
+README = Path(__file__).resolve().parents[2] / "README.md"
+YAML = re.compile(r"^```yaml\n(.*?)^```", re.M | re.S)
 DONE = json.dumps({"status": "done", "summary": "greeted", "learnings": ["tabs, not spaces"]})
 USAGE = Usage(fresh=123, cache_read=4567, output=89)
 SLOW = 150.0
 """Seconds that a CLI may take for anything on a busy machine; only a failing test takes them."""
-RETRIES = {"claude": 1, "codex": 0, "opencode": None}
+RETRIES = {"claude": 1, "codex": 0, "opencode": None, "gemini": 1, "qwen": 0}
 """How often a CLI may repeat a failed request, where it has a setting for that."""
 
 
@@ -48,12 +53,8 @@ class Scene:
         self.world, self.name = world, name
         self.host = Local(world.home)
         env = account(name, world.root / "person", run, retries=retries)
-        spec = {
-            "protocol": name,
-            "command": [stage.programs[name]],
-            "env": {key: value for key, value in env.items() if key != "PATH"},
-            **agent,
-        }
+        spec = {**configured(stage, name), **agent}
+        spec["env"] = {key: value for key, value in env.items() if key != "PATH"} | spec["env"]
         workflow = {"permissions": permissions or {}, "timeout_seconds": timeout_seconds}
         world.configure(f"workflow: {json.dumps(workflow)}\n")
         text = world.home.config.read_text()
@@ -70,6 +71,7 @@ class Scene:
         person = self.world.root / "person"
         files = [*person.glob("opencode.json"), *person.glob(".codex/*.toml")]
         files += person.glob(".claude/settings*.json")
+        files += [*person.glob(".gemini/*ettings*"), *person.glob(".qwen/*ettings*")]
         return {str(file): file.read_text() for file in files}
 
     def add(self, title: str = "Greet") -> str:
@@ -165,34 +167,49 @@ def start(
 ) -> Attempt:
     """Start a real CLI in a session as the engine would, in the network that has only loopback."""
     retries = RETRIES[name] if retries == -1 else retries
-    given = account(name, made.root / "person", run, retries=retries) | (env or {})
+    given = account(name, made.root / "person", run, retries=retries)
     folder = made.root / f"prompts-{len(made.runs)}"
     folder.mkdir()
     (folder / "prompt-sys.md").write_text("Be brief, says orch.")
     (folder / "prompt-msg.md").write_text(prompt)
+    spec = configured(stage, name)
+    given |= {**spec.pop("env"), **(env or {})}
     plan = agents.plan(
         name,
         agents.AgentSpec(
-            protocol=name, command=command or (stage.programs[name],), env=given, mode=mode
+            **{**spec, "command": command or tuple(spec["command"])}, env=given, mode=mode
         ),
         agents.Work(
             task="int-1", attempt=1, folder=str(folder), worktree=str(made.root), run="r",
             model=MODEL[name], permissions=permissions, resume=resume,
         ),
     )  # fmt: skip
+    for file, text in plan.files.items():
+        (folder / file).write_text(text)
     plan = inside(plan, stage)
     return made.start(
         *plan.argv,
         protocol=plan.protocol,
         dialect=plan.dialect,
         settings={**plan.settings, **(settings or {})},
-        prompt=str(folder / plan.prompt),
+        prompt=str(folder / plan.prompt) if plan.prompt else "",
         env=agents.environment(given, plan.env, plan.passes),
         again=plan.again,
         instead=order(plan, folder, session="", task="", attempt=1, run="", cwd="", env={},
                       socket="").instead,
         **more,
     )  # fmt: skip
+
+
+def configured(stage: Stage, name: str) -> dict[str, Any]:
+    """An agent as a person configures it: by its program, or word by word as README says, with the
+    CLI on its PATH."""
+    if name in NAMES:
+        return {"protocol": name, "command": [stage.programs[name]], "env": {}}
+    (block,) = (one for one in YAML.findall(README.read_text()) if f"reads: {name}" in one)
+    spec: dict[str, Any] = yaml.safe_load(block)["agents"][name]
+    folder = Path(stage.programs[name]).parent
+    return {**spec, "protocol": "command", "env": {"PATH": f"{folder}:{os.environ['PATH']}"}}
 
 
 def inside(plan: agents.Plan, stage: Stage) -> agents.Plan:

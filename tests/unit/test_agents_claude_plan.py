@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from orch import agents
+from orch.agents.question import Question, asking
+from orch.agents.talk import Talk, talking
 
 
 def work(**more: Any) -> agents.Work:
@@ -103,3 +105,19 @@ def test_a_vendors_variables_go_to_its_own_program_alone(command, env, gets):
     found = plan(command, {"env": env})
     inherited = agents.environment(PERSON, found.env, found.passes)
     assert set(inherited) & set(PERSON) == gets
+
+
+@pytest.mark.parametrize(
+    ("name", "gets"),
+    [("kimi", {"KIMI_API_KEY", "MOONSHOT_API_KEY"}), ("minimax", {"MINIMAX_API_KEY"})],
+)
+def test_claude_under_another_vendors_name_gets_the_variables_of_that_vendor(name, gets):
+    spec = agents.AgentSpec(protocol="claude", command=("/opt/bin/claude",))
+    talk = Talk(folder="/s", cwd="/w", system="", run="r")
+    for found in (
+        agents.plan(name, spec, work()),
+        talking(name, spec, talk),
+        asking(name, spec, Question(text="?", folder="/s", run="r")),
+    ):
+        inherited = agents.environment(PERSON, found.env, found.passes)
+        assert set(inherited) & set(PERSON) == gets

@@ -238,6 +238,7 @@ def test_a_command_is_read_as_the_cli_whose_output_it_prints(cli):
     person = {"GEMINI_API_KEY": "g", "OPENAI_API_KEY": "o", "ANTHROPIC_API_KEY": "a"}
     kept = set(agents.environment(person, plan.env, plan.passes)) & set(person)
     assert kept == {"GEMINI_API_KEY" if cli == "gemini" else "OPENAI_API_KEY"}
+    assert set(plan.files) == ({"qwen-defaults.json"} if cli == "qwen" else set())
     good, bad = (
         (RECORDINGS / cli / name).read_text(errors="replace")
         for name in ("ok-stream.out", "e401-stream.out")
@@ -245,9 +246,15 @@ def test_a_command_is_read_as_the_cli_whose_output_it_prints(cli):
     ended = agents.Ended(ended_by="exit", exit_code=0)
     done = agents.verdict(cli, agents.Recorded(result=ended, tail=good))
     assert done.usage.output_tokens > 0
+    assert done.native_session == "", "a command cannot go on with a conversation"
     written = '{"status": "done", "summary": "in the file"}'
     answered = agents.verdict(cli, agents.Recorded(result=ended, tail=good, output=written))
     assert answered.answer is not None
     assert answered.answer.summary == "in the file"
+    ended = agents.Ended(ended_by="timeout")
+    tried = '{"type":"init"}\nAttempt 1 failed with status 503. Retrying with backoff... x\n'
+    late = agents.verdict(cli, agents.Recorded(result=ended, tail=tried))
+    assert late.error == ("overloaded" if cli == "gemini" else "timeout"), "qwen says nothing"
+    ended = agents.Ended(ended_by="exit", exit_code=0)
     failed = agents.verdict(cli, agents.Recorded(result=ended, tail=bad, output=written))
     assert (failed.ok, failed.error) == (False, "auth")

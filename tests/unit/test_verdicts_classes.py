@@ -176,6 +176,12 @@ def test_opencode_ends_its_last_step_for_a_reason(reason, text, error):
         ("[API Error: 503 x]", "overloaded"),
         ("[API Error: Connection error.]", "network"),
         ("[API Error: what is that?]", "agent_failed"),
+        ("[API Error: 429 Rate limit reached]\nPlease wait and try again later.", "rate_limit"),
+        ("[API Error: Unexpected token 'o', \"{no\" is not valid JSON]", "network"),
+        ("[API Error: Model stream ended with empty response text.]", "invalid_response"),
+        ("It beg[API Error: terminated (cause: other side closed)]", "network"),
+        ("It beg\n[API Error: 401 x]\nand so on, as [asked]", "invalid_response"),
+        (f"{ANSWER}\n[API Error: terminated]", None),
         (f"I wrote about [API Error: 401 x]\n{ANSWER}", None),
     ],
 )
@@ -184,12 +190,64 @@ def test_qwen_hides_its_errors_in_the_result(result, error):
     assert qwen_run.verdict(out, b"", 0, now=NOW).error == error
 
 
+def test_qwen_without_a_login_says_so_in_its_result():
+    error = {"message": "No auth type is selected. Please configure an auth type."}
+    out = lines({"type": "result", "subtype": "error_x", "is_error": True, "error": error})
+    assert qwen_run.verdict(out, b"", 1, now=NOW).error == "auth"
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "error", "told"),
+    [
+        ("[API Error: terminated]", 1, "network", "terminated"),
+        ("[API Error: exception TypeError: fetch failed sending request]", 1, "network",
+         "fetch failed sending request"),
+        ("[API Error: Incomplete JSON segment at the end]", 1, "network", None),
+        ("[API Error: models/m is not found for this version.]", 1, "model_unavailable", None),
+        ("[API Error: Resource exhausted. Try later.]\nYou may wait.", 173, "rate_limit",
+         "Resource exhausted. Try later."),
+        ('[API Error: {"error":{"code":400,"message":"API key not valid.","details":[{}]}}]', 144,
+         "auth", "API key not valid."),
+        ("[API Error: who knows]", 247, "overloaded", "who knows"),
+        ("[API Error: who knows]", 1, "agent_failed", "who knows"),
+        ("Reached max session turns for this session.", 53, "turn_limit", None),
+    ],
+)  # fmt: skip
+def test_gemini_tells_in_its_result_why_a_request_failed(message, code, error, told):
+    failed = {"type": "result", "status": "error", "error": {"type": "x", "message": message}}
+    verdict = gemini_run.verdict(lines({"type": "init"}, failed), b"", code, now=NOW)
+    assert (verdict.error, verdict.message) == (error, told or verdict.message)
+
+
+def test_gemini_states_when_its_quota_is_there_again():
+    message = "[API Error: Resource exhausted.\nSuggested retry after 10800s.]\nPlease wait."
+    failed = {"type": "result", "status": "error", "error": {"message": message}}
+    assert gemini_run.verdict(lines(failed), b"", 173, now=NOW).retry_at == NOW + 10800
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [("The model returned an empty response.", "invalid_response"), ("Odd.", "agent_failed")],
+)
+def test_gemini_may_tell_before_its_result_why_that_is_bad(said, error):
+    out = lines({"type": "error", "message": said}, {"type": "result", "status": "error"})
+    verdict = gemini_run.verdict(out, b"", 0, now=NOW)
+    assert (verdict.error, verdict.message) == (error, said)
+
+
 @pytest.mark.parametrize(
     ("code", "error"),
     [(41, "auth"), (42, "launch_failed"), (53, "turn_limit"), (145, "auth"), (173, "rate_limit")],
 )
 def test_gemini_tells_by_its_exit_code(code, error):
     assert gemini_run.verdict(b"", b"Something went wrong\n", code, now=NOW).error == error
+
+
+def test_gemini_without_a_key_is_quoted_with_what_is_missing():
+    err = b"When using Gemini API, you must specify GEMINI_API_KEY.\nUpdate your environment!\n"
+    verdict = gemini_run.verdict(b"", err, 41, now=NOW)
+    assert verdict.error == "auth"
+    assert "GEMINI_API_KEY" in verdict.message
 
 
 @pytest.mark.parametrize(

@@ -290,6 +290,26 @@ def test_gemini_that_worked_in_between_did_not_end_for_its_first_retry():
     assert judged("gemini", tool, code=124, err=err).error == "timeout"
 
 
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("Attempt 3 failed with status 503. Retrying with backoff... _ApiError: x", "overloaded"),
+        ("Attempt 1 failed: Resource exhausted. Later.. Retrying after 5948ms...", "rate_limit"),
+        ("Attempt 2 failed. Retrying with backoff... Error: exception TypeError: fetch failed",
+         "network"),
+    ],
+)  # fmt: skip
+def test_gemini_says_in_three_ways_that_it_tries_again(line, error):
+    err = f"{line}\n    at somewhere\n"
+    assert judged("gemini", {"type": "init"}, code=124, err=err).error == error
+
+
+def test_geminis_thoughts_are_output():
+    stats = {"input_tokens": 100, "cached": 60, "output_tokens": 20, "total_tokens": 125}
+    used = judged("gemini", {"type": "result", "status": "success", "stats": stats}).usage
+    assert (used.input_tokens, used.cache_read_tokens, used.output_tokens) == (40, 60, 25)
+
+
 def test_the_prompt_is_not_taken_for_the_answer():
     role = {"type": "message.updated", "properties": {"info": {"id": "m", "role": "user"}}}
     assert judged("opencode", role, *SERVED, IDLE).error == "invalid_response"

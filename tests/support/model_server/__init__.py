@@ -1,4 +1,5 @@
-"""A scripted model server on loopback: Messages (claude), Responses (codex), Chat (opencode).
+"""A scripted model server on loopback: Messages (claude), Responses (codex), Chat (opencode, qwen)
+and Google's (gemini).
 
     from tests.support.model_server import ModelServer, Say, Shell, Write, turn
 
@@ -11,6 +12,8 @@
         # claude:   ANTHROPIC_BASE_URL = run.url
         # codex:    -c model_providers.scripted.base_url={run.url}/v1
         # opencode: provider option baseURL = {run.url}/v1
+        # qwen:     OPENAI_BASE_URL = {run.url}/v1
+        # gemini:   GOOGLE_GEMINI_BASE_URL = {run.url}
         run.wait_for(2)                                     # two steps were asked for
         run.open("go")
         assert "please also" in run.requests[-1].text       # what the CLI sent: a correction
@@ -25,8 +28,9 @@ answered on their own and never take a step. Steps:
   `Shell`, `Read`, `Write`, `Edit` (in the words of the CLI that asks; paths relative to its cwd),
   `Use(name, arguments)` for any other tool. `pause_seconds` makes a slow stream.
 * `Fail(name, retry_after=, times=)`: e401 e403 e404 e413 e429 e500 e502 e503 e529 context billing
-  usage_limit overloaded_in_stream rate_in_stream, in each provider's own form. For ever unless
-  `times` says otherwise: `[Fail("e429", times=1), turn(Say("Done."))]`.
+  usage_limit overloaded_in_stream rate_in_stream, in each provider's own form (Google: no billing,
+  none in a stream; its no_key is a key that there is not). For ever unless `times` says
+  otherwise: `[Fail("e429", times=1), turn(Say("Done."))]`.
 * `Respond(status, body, headers)`: anything else. `Hang()`: no answer at all.
 * `Broken("cut" | "reset" | "stall" | "malformed")`: a stream that begins.
 
@@ -59,10 +63,11 @@ from tests.support.model_server.scenario import (
     Write,
     turn,
 )
-from tests.support.model_server.server import ModelServer
+from tests.support.model_server.server import HELPFUL, ModelServer
 
 __all__ = [
     "FOREVER",
+    "HELPFUL",
     "Asked",
     "Broken",
     "Edit",

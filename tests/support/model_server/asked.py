@@ -1,4 +1,4 @@
-"""A request as it came, and what it says, whichever of the three protocols it speaks."""
+"""A request as it came, and what it says, whichever of the four protocols it speaks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-CWD = re.compile(r"(?:working directory|<cwd>|\bcwd)[^/\n]{0,40}(/[^\s<>`\"']+)", re.IGNORECASE)
+CWD = re.compile(
+    r"(?:working (?:in the )?directory|<cwd>|\bcwd)[^/\n]{0,40}(/[^\s<>`\"']+)", re.IGNORECASE
+)
+IN_PATH = re.compile(r"/models/(?P<model>[^/:]+):\w+\Z")
 TITLE = re.compile(r"title generator|thread title|conversation title|session title|title for")
 WORKING = "You are opencode"
 """How the system prompt of opencode itself begins, and not that of its helpers."""
@@ -65,18 +68,20 @@ class Asked:
     @property
     def tools(self) -> tuple[str, ...]:
         """The names of the tools offered to the model."""
-        tools = self.body.get("tools") or []
+        offered = self.body.get("tools") or []
+        tools = [one for tool in offered for one in tool.get("functionDeclarations", [tool])]
         return tuple(tool.get("name") or tool.get("function", {}).get("name", "") for tool in tools)
 
     @property
     def model(self) -> str:
-        """The model asked for."""
-        return str(self.body.get("model", ""))
+        """The model asked for: in the body, or (Google) in the path."""
+        found = IN_PATH.search(self.path)
+        return found["model"] if found else str(self.body.get("model", ""))
 
     @property
     def streamed(self) -> bool:
         """Whether an event stream is wanted."""
-        return bool(self.body.get("stream"))
+        return bool(self.body.get("stream")) or self.path.endswith(":streamGenerateContent")
 
     @property
     def cwd(self) -> str:
@@ -88,28 +93,40 @@ class Asked:
 def kind(protocol: str, path: str, body: dict[str, Any]) -> str:
     """What a request is for. One that offers tools is a step of the scenario, and so is one that
     offers none, unless it is a helper's: a title, a quota check, a summary."""
-    if path.endswith("/count_tokens"):
+    if path.endswith(("/count_tokens", ":countTokens")):
         return "count"
     if not protocol:
         return "other"
     if body.get("tools"):
         return "step"
     system = "\n".join(m.text for m in said(body) if m.role == "system")
-    other = protocol == "chat" and not system.startswith(WORKING)
+    other = protocol == "gemini" or (protocol == "chat" and not system.startswith(WORKING))
     helper = other or body.get("max_tokens") == 1 or TITLE.search(system)
     return "auxiliary" if helper else "step"
 
 
 def said(body: dict[str, Any]) -> Iterator[Message]:
     """The conversation in a request body of any of the protocols."""
-    for name in ("system", "instructions"):
+    for name in ("system", "instructions", "systemInstruction"):
         if body.get(name):
             yield Message("system", plain(body[name]))
+    for entry in body.get("contents") or []:
+        for part in entry.get("parts") or []:
+            yield _part(entry.get("role", "user"), part)
     entries = body.get("messages") or body.get("input") or []
     if isinstance(entries, str):
         entries = [{"role": "user", "content": entries}]
     for entry in entries:
         yield from _entry(entry)
+
+
+def _part(role: str, part: dict[str, Any]) -> Message:
+    """A part in Google's form: a text, a call, or what a tool returned."""
+    if "functionResponse" in part:
+        return Message("tool", plain(part["functionResponse"].get("response")))
+    if "functionCall" in part:
+        return Message("assistant", json.dumps(part["functionCall"], ensure_ascii=False))
+    return Message({"model": "assistant"}.get(role, role), plain(part))
 
 
 def _entry(entry: dict[str, Any]) -> Iterator[Message]:
@@ -138,7 +155,7 @@ def plain(content: Any) -> str:
     if isinstance(content, list):
         return "\n".join(plain(block) for block in content)
     if isinstance(content, dict):
-        for name in ("text", "thinking", "output", "content"):
+        for name in ("text", "thinking", "output", "content", "parts"):
             if isinstance(content.get(name), str | list):
                 return plain(content[name])
         return json.dumps(content, ensure_ascii=False)

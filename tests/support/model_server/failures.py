@@ -3,6 +3,7 @@
 Forms as https://docs.anthropic.com/en/api/errors, .../rate-limits and
 https://platform.openai.com/docs/guides/error-codes describe them; the usage limits as the
 subscription services answer (headers `anthropic-ratelimit-unified-*`, body `usage_limit_reached`).
+Google's as https://ai.google.dev/gemini-api/docs/troubleshooting and google.rpc.error_details.
 """
 
 from __future__ import annotations
@@ -107,7 +108,22 @@ FORMS = {
         ("usage_limit_reached", "usage_limit_reached", "The usage limit has been reached"),
     ),
 }
-NAMES = (*FORMS, "e502")
+GOOGLE = {
+    "e401": (401, "UNAUTHENTICATED", "Request had invalid authentication credentials."),
+    "e403": (403, "PERMISSION_DENIED", "The caller does not have permission"),
+    "e404": (404, "NOT_FOUND", "models/{model} is not found for API version v1beta."),
+    "e413": (413, "INVALID_ARGUMENT", "Request payload size exceeds the limit."),
+    "e429": (429, "RESOURCE_EXHAUSTED", "Resource exhausted. Please try again later."),
+    "e500": (500, "INTERNAL", "An internal error has occurred."),
+    "e503": (503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
+    "context": (400, "INVALID_ARGUMENT", "The input token count (1200000) exceeds the maximum."),
+    "usage_limit": (429, "RESOURCE_EXHAUSTED", QUOTA),
+    "no_key": (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
+}
+"""What Google says: HTTP status, status and message."""
+PER_DAY = "GenerateRequestsPerDayPerProjectPerModel"
+"""The quota of Google's that `usage_limit` is about."""
+NAMES = (*FORMS, "e502", "no_key")
 """What a `Fail` may be called."""
 
 
@@ -116,6 +132,8 @@ def answer(fail: Fail, protocol: str, model: str, *, streamed: bool = True) -> R
     client wants a stream at all."""
     if fail.name == "e502":
         return Respond(502, HTML, {"content-type": "text/html"})
+    if protocol == "gemini":
+        return _google(fail, model)
     form = FORMS[fail.name]
     seconds = fail.retry_after or form.retry_after or RESET_SECONDS
     headers = {"content-type": "application/json"}
@@ -141,6 +159,24 @@ def answer(fail: Fail, protocol: str, model: str, *, streamed: bool = True) -> R
         headers["content-type"] = "text/event-stream"
         return Respond(200, _event(protocol, body), headers)
     return Respond(status, json.dumps(body), headers)
+
+
+def _google(fail: Fail, model: str) -> Respond:
+    """Google's answer; when to come back, and which quota is used up, stand in its details."""
+    status, word, message = GOOGLE[fail.name]
+    details: list[dict[str, Any]] = []
+    kind = "type.googleapis.com/google.rpc."
+    if fail.name == "no_key":
+        reason = {"reason": "API_KEY_INVALID", "domain": "googleapis.com"}
+        details.append({"@type": f"{kind}ErrorInfo", **reason})
+    if fail.name == "usage_limit":
+        violations = [{"quotaId": PER_DAY, "quotaDimensions": {"model": model}}]
+        details.append({"@type": f"{kind}QuotaFailure", "violations": violations})
+    if fail.retry_after:
+        details.append({"@type": f"{kind}RetryInfo", "retryDelay": f"{fail.retry_after}s"})
+    message = message.replace("{model}", model)
+    error = {"code": status, "message": message, "status": word, "details": details}
+    return Respond(status, json.dumps({"error": error}), {"content-type": "application/json"})
 
 
 def _unified(seconds: int) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a scripted model does: a scenario is a list of steps, the same for all three protocols."""
+"""What a scripted model does: a scenario is a list of steps, the same for all four protocols."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.support.model_server import chat, failures, messages, responses
+from tests.support.model_server import chat, failures, gemini, messages, responses
 from tests.support.model_server.asked import Asked, kind
 from tests.support.model_server.run import Run
 from tests.support.model_server.scenario import (
@@ -34,8 +34,17 @@ PROTOCOLS = {
     "/v1/responses": ("responses", responses),
     "/v1/chat/completions": ("chat", chat),
 }
-HELPFUL = turn(Say("ok"), usage=Usage(fresh=7, cache_read=0, output=3))
-"""What a helper's request (a title, a summary) is answered; its tokens are easy to tell."""
+
+
+def spoken(path: str) -> tuple[str, Any]:
+    """The protocol that is spoken under a path, and who speaks it; none under any other."""
+    if (found := gemini.PATH.match(path)) and found["method"].endswith("enerateContent"):
+        return "gemini", gemini
+    return PROTOCOLS.get(path.removesuffix("/count_tokens"), ("", None))
+
+
+HELPFUL = Usage(fresh=7, cache_read=0, output=3)
+"""What the answer to a helper's request (a title, a summary) costs; easy to tell."""
 MALFORMED = b'event: message\ndata: {"this is": no json\n\ndata: 42\n\n<html>\n\n'
 LOOK_SECONDS = 0.05
 MOST_BYTES = 64 << 20
@@ -147,7 +156,7 @@ class _Exchange(BaseHTTPRequestHandler):
             self._whole(404, '{"error": {"message": "no such scenario"}}')
             return
         run, path = found
-        protocol, _ = PROTOCOLS.get(path.removesuffix("/count_tokens"), ("", None))
+        protocol, _ = spoken(path)
         asked = Asked(
             number=0,
             kind=kind(protocol, path, content) if self.command == "POST" else "other",
@@ -183,9 +192,11 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def _help(self, asked: Asked) -> str:
         if asked.kind == "auxiliary":
-            return self._turn(HELPFUL, asked, None)
+            said = gemini.helpful(asked) if asked.protocol == "gemini" else "ok"
+            return self._turn(turn(Say(said), usage=HELPFUL), asked, None)
         if asked.kind == "count":
-            text = json.dumps({"input_tokens": max(1, len(asked.text) // 4)})
+            tokens = max(1, len(asked.text) // 4)
+            text = json.dumps({"input_tokens": tokens, "totalTokens": tokens})
         else:
             text = json.dumps({"object": "list", "data": [], "models": []})
         asked.status = 200
@@ -197,7 +208,7 @@ class _Exchange(BaseHTTPRequestHandler):
             how = self._hold(lambda: run.waits(step.gate, LOOK_SECONDS))
             if how != "open":
                 return how
-        protocol = PROTOCOLS[asked.path][1]
+        protocol = spoken(asked.path)[1]
         asked.status = 200
         if asked.streamed:
             pieces = protocol.stream(step, asked)
@@ -218,7 +229,7 @@ class _Exchange(BaseHTTPRequestHandler):
         asked.status = 200
         if step.how == "malformed":
             return self._stream([MALFORMED], {}, 0)
-        protocol = PROTOCOLS[asked.path][1]
+        protocol = spoken(asked.path)[1]
         if asked.streamed:
             pieces = list(protocol.stream(turn(*step.parts), asked))
         else:

@@ -40,6 +40,8 @@ def call(part: Part, asked: Asked) -> Call:
             return Call("Read", {"file_path": path})
         if "read" in offered:
             return Call("read", {"filePath": path})
+        if "read_file" in offered:
+            return Call("read_file", {"file_path": path})
         return _shell(f"cat {_quoted(path)}", offered)
     if "apply_patch" in offered:
         return _patch(part, path, asked)
@@ -53,6 +55,9 @@ def _shell(command: str, offered: tuple[str, ...]) -> Call:
         return Call("Bash", {"command": command, "description": "Run a command"})
     if "bash" in offered:
         return Call("bash", {"command": command, "description": "Run a command"})
+    if "run_shell_command" in offered:
+        more = {"description": "Run a command", "is_background": False}
+        return Call("run_shell_command", {"command": command, **more})
     if "shell" in offered:
         return Call("shell", {"command": ["bash", "-lc", command]})
     if "shell_command" in offered:
@@ -65,13 +70,20 @@ def _write(part: Write, path: str, offered: tuple[str, ...]) -> Call:
         return Call("Write", {"file_path": path, "content": part.text})
     if "write" in offered:
         return Call("write", {"filePath": path, "content": part.text})
+    if "write_file" in offered:
+        return Call("write_file", {"file_path": path, "content": part.text})
     return _patch_by_shell(part, path, offered)
 
 
 def _edit(part: Edit, path: str, offered: tuple[str, ...]) -> Call:
+    names = ("file_path", "old_string", "new_string")
+    told = dict(zip(names, (path, part.old, part.new), strict=True))
     if "Edit" in offered:
-        names = ("file_path", "old_string", "new_string")
-        return Call("Edit", dict(zip(names, (path, part.old, part.new), strict=True)))
+        return Call("Edit", told)
+    if "replace" in offered:
+        return Call("replace", {**told, "instruction": "Change these lines"})
+    if "edit" in offered and "write_file" in offered:
+        return Call("edit", told)
     if "edit" in offered:
         names = ("filePath", "oldString", "newString")
         return Call("edit", dict(zip(names, (path, part.old, part.new), strict=True)))
