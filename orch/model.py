@@ -95,11 +95,25 @@ class Verdict(Value, frozen=True, kw_only=True):
     error: ErrorClass | None = None
     message: str = ""
     retry_at: float | None = None
+    whole_account: bool = False
+    """The vendor says that the limit which it met is the account's, whatever the model."""
     answer: Answer | None = None
     usage: Usage = Usage()
     native_session: str = ""
     text: str = ""
     """The agent's last words, whether an answer can be read in them or not."""
+
+
+class Rest(Value, frozen=True, kw_only=True):
+    """What rests until a time (epoch seconds), or, `broken`, until a check passes: an account, for
+    every agent that uses it, or (`account` '') an agent by itself; one model of it, or all ('')."""
+
+    account: str = ""
+    agent: str = ""
+    model: str = ""
+    until: float = 0.0
+    reason: str = ""
+    broken: bool = False
 
 
 class Project(Value, frozen=True, kw_only=True):

@@ -47,7 +47,8 @@ def onward(
     """Who goes on after `last`, which ended with `error`; None when all have been tried. `tried`
     are the task's ended attempts, `last` among them."""
     model = chain.models.get(last.agent)
-    if error in _MODEL_MATTERS and last.model and model and model != last.model:
+    usable = last.agent not in chain.field.unavailable
+    if error in _MODEL_MATTERS and last.model and model and model != last.model and usable:
         return Choice(agent=last.agent, model=model, reason=f"the next model: {model}")
     spent = used_up(tried, chain)
     if chain.wanted:

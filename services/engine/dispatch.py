@@ -10,17 +10,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from orch.config.schema import BUILT_IN, AgentConfig, Config
-from orch.core import names
+from orch.core import cooldowns, names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
 from orch.core.failover import free_model
-from orch.core.prompt import one_line
-from orch.core.routing import MISSING, Field, Routed, choose, next_model, wanted
+from orch.core.routing import MISSING, RESTS_WITH_MODELS, Field, Routed, choose, next_model, wanted
 from orch.core.weights import recovered
 from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
 from orch.service import every
 from orch.store import attempts, jobs, tasks
+from orch.store.cooldowns import next_end
 from services.engine.budgets import Budgets
+from services.engine.cooldowns import Cooldowns
 from services.engine.skills import Skills
 from services.engine.work import missing_tools
 
@@ -28,7 +29,7 @@ PAGE = 200
 """Tasks looked at, and new ones routed, in one go."""
 
 
-class Dispatch(Budgets, Skills):
+class Dispatch(Cooldowns, Budgets, Skills):
     """Routes what is new, claims what fits into the slots."""
 
     due_at: float | None = None
@@ -57,7 +58,7 @@ class Dispatch(Budgets, Skills):
         except Unknown:
             return
         now = self.now()
-        due = (tasks.next_due(self.store, now), jobs.next_warm(self.store, now))
+        due = (tasks.next_due(self.store, now), next_end(self.store, now))
         self.due_at = min((at for at in due if at is not None), default=None)
         for one in begun:
             if isinstance(one, Attempt):
@@ -86,7 +87,7 @@ class Dispatch(Budgets, Skills):
         """The agents that a project's tasks may go to, and why the others may not. The built-in
         `shell` runs what a task's body says, so it is chosen only when named, or when there is no
         other agent at all; a vendor's CLI that is built in, but not installed, is none."""
-        cooling, broken = jobs.cooling(self.store, self.now()), jobs.broken(self.store)
+        rests = self.rests()
         wanted = config.router.agents or tuple(
             name for name, spec in config.agents.items()
             if spec.protocol != "shell" and not (name in VENDORS and _not_installed(spec))
@@ -96,16 +97,13 @@ class Dispatch(Budgets, Skills):
         for name, spec in config.agents.items():
             if name in config.router.disabled_agents:
                 unavailable[name] = "is disabled"
-            elif name in broken:
-                unavailable[name] = f"is out of use until `orch agents --check` ({broken[name]})"
-            elif name in cooling:
-                until, reason = cooling[name]
-                unavailable[name] = f"rests for {max(1, round(until - self.now()))} s ({reason})"
-                resting.add(name)
+            elif rest := rests.of(name, config.account_of(name)):
+                unavailable[name] = cooldowns.why(rest, name, self.now())
+                resting.update(() if rest.broken else (name,))
             elif problem := _not_installed(spec):
                 unavailable[name] = problem
             elif self.model_for(name, "", config) is None:
-                unavailable[name] = "rests with all of its models"
+                unavailable[name] = RESTS_WITH_MODELS
                 resting.add(name)
         usable = tuple(n for n in wanted if n in config.agents and n not in unavailable)
         others = tuple(n for n in config.agents if n not in wanted and n not in unavailable)
@@ -115,11 +113,6 @@ class Dispatch(Budgets, Skills):
             weights=self.weights(),
             resting=frozenset(resting.intersection(wanted)),
         )
-
-    def mark_broken(self, agent: str, reason: str) -> None:
-        """Take an agent out of use until a check of it passes; people are told once."""
-        if jobs.mark_broken(self.store, agent, one_line(reason), self.now()):
-            self.event("agent_broken", "", agent=agent, reason=one_line(reason))
 
     def weights(self) -> dict[str, float]:
         """Each agent's weight now; one that is not in it has the full one."""
@@ -135,20 +128,20 @@ class Dispatch(Budgets, Skills):
         free = (model for name, model in map(free_model, config.model_map.free) if name == agent)
         known = (mapped, *(spec.models if spec else ()), *free)
         models = tuple(dict.fromkeys(model for model in known if model))
-        return next_model(models, jobs.cooling_models(self.store, agent, self.now()))
+        return next_model(models, self.resting_models(agent, config))
 
     def free_models(self, config: Config) -> tuple[tuple[str, str], ...]:
         """The free models that can be used now, each with its agent: also of an agent whose other
         models rest."""
-        out = {*jobs.broken(self.store), *config.router.disabled_agents}
-        now = self.now()
+        rests = self.rests()
         return tuple(
             (agent, model)
             for agent, model in (free_model(entry) for entry in config.model_map.free)
             if agent in config.agents
-            and agent not in out
+            and agent not in config.router.disabled_agents
+            and not rests.broken(agent, config.account_of(agent))
             and not _not_installed(config.agents[agent])
-            and model not in jobs.cooling_models(self.store, agent, now)
+            and model not in rests.models(config.account_of(agent))
         )
 
     def routed(self, task: Task, config: Config, without: str = "") -> Routed:
@@ -331,7 +324,7 @@ class Dispatch(Budgets, Skills):
                     continue
                 if self.lacks_budget(task):
                     continue
-            yield task if asks else self._claim(task, agent)
+            yield task if asks else self._claim(tasks.get(self.store, task.key), agent)
             load = load.plus(task.project, agent)
             if load.total >= limits.total:
                 return
@@ -339,6 +332,9 @@ class Dispatch(Budgets, Skills):
     def _still_usable(self, task: Task) -> str:
         config = self.config_of(task.project)
         usable = task.agent in config.agents and task.agent not in self.field(config).unavailable
+        if usable and task.model in self.resting_models(task.agent, config):
+            model = self.model_for(task.agent, task.complexity, config) or ""
+            tasks.update(self.store, task.key, self.now(), model=model)
         if usable or (task.agent, task.model) in self.free_models(config):
             return task.agent
         chosen = self.routed(task, config)

@@ -12,6 +12,7 @@ from orch.agents.question import Question, Reply, asking
 from orch.config.schema import AgentConfig, Config
 from orch.core import retry
 from orch.core import router as core
+from orch.core.cooldowns import named
 from orch.core.routing import Field, passed_over, wanted
 from orch.core.weights import FULL, limited
 from orch.errors import ConfigError, Malformed, OrchError, Refused
@@ -101,8 +102,8 @@ class Router(Dispatch):
         if problem:
             return f"{name} {problem}"
         model = core.model_of(config.router)
-        if model in jobs.cooling_models(self.store, name, self.now()):
-            return f"{model} of {name} rests"
+        if model in self.resting_models(name, config):
+            return f"{model} of {named(name, config.account_of(name))} rests"
         return ""
 
     def why_not_asked(self, task: Task, config: Config, reason: str) -> str:
@@ -212,15 +213,16 @@ class Router(Dispatch):
 
     def _cool_router(self, config: Config, reply: Reply) -> None:
         name, model, now = config.router.agent, core.model_of(config.router), self.now()
+        account = config.account_of(name)
         if reply.error in retry.LIMITS:
             until = reply.retry_at or now + retry.LIMIT_SECONDS
-            jobs.cool(self.store, name, model, until, reply.message)
+            self.cool(account, "" if reply.whole_account else model, until, reply.message)
             weight = self.weights().get(name, FULL)
             jobs.set_weight(self.store, name, limited(weight), now)
         elif reply.error in core.BROKEN_ROUTER:
-            self.mark_broken(name, f"{reply.error}: {reply.message}")
+            self.mark_broken(reply.error, name, account, reply.message)
         elif reply.error is ErrorClass.MODEL_UNAVAILABLE and model:
-            jobs.cool(self.store, name, model, now + retry.MODEL_SECONDS, reply.message)
+            self.cool(account, model, now + retry.MODEL_SECONDS, reply.message)
 
 
 def put(order: Order) -> Reply:

@@ -16,8 +16,8 @@ def attempt(agent, error, model="", n=1):
     )  # fmt: skip
 
 
-def chain(available=("a", "b", "c"), **more):
-    return Chain(field=Field(available=available), **more)
+def chain(available=("a", "b", "c"), unavailable=None, **more):
+    return Chain(field=Field(available=available, unavailable=unavailable or {}), **more)
 
 
 def goes(past, given):
@@ -35,6 +35,12 @@ def goes(past, given):
             [attempt("a", E.OVERLOADED, "big")],
             {"available": ("b",), "models": {"a": None, "b": "x"}},
             ("b", "x", False),
+        ),
+        # where the whole account rests, its other models do too
+        (
+            [attempt("a", E.USAGE_LIMIT, "big")],
+            {"available": ("b",), "unavailable": {"a": "rests"}, "models": {"a": "small"}},
+            ("b", "", False),
         ),
         # a model that there is not: the next one, else the agent is passed over
         (
