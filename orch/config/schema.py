@@ -164,7 +164,8 @@ class Router(Section, frozen=True, kw_only=True):
 
 class ModelMap(Section, frozen=True, kw_only=True):
     """`model_map`: the model of each agent by how hard a task is, and for reviews. `free`: models
-    that cost nothing, as opencode names them or as `agent:model`, tried when all others failed."""
+    that cost nothing, as opencode names them or as `agent:model`, tried when all others failed; one
+    with a `*` (`opencode:*`) stands for those that it says cost nothing."""
 
     simple: dict[AgentName, str] = {}
     medium: dict[AgentName, str] = {}

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import heapq
 import random
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from orch.config.schema import BUILT_IN, AgentConfig, Config
-from orch.core import cooldowns, names
+from orch.config.schema import Config
+from orch.core import names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
-from orch.core.failover import free_model
-from orch.core.routing import MISSING, RESTS_WITH_MODELS, Field, Routed, choose, next_model, wanted
-from orch.core.weights import recovered
+from orch.core.failover import is_pattern
+from orch.core.routing import Field, Routed, choose, wanted
 from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
 from orch.service import every
 from orch.store import attempts, jobs, tasks
 from orch.store.cooldowns import next_end
 from services.engine.budgets import Budgets
-from services.engine.cooldowns import Cooldowns
 from services.engine.skills import Skills
+from services.engine.usable import Usable
 from services.engine.work import missing_tools
 
 PAGE = 200
 """Tasks looked at, and new ones routed, in one go."""
 
 
-class Dispatch(Cooldowns, Budgets, Skills):
+class Dispatch(Usable, Budgets, Skills):
     """Routes what is new, claims what fits into the slots."""
 
     due_at: float | None = None
@@ -47,6 +45,9 @@ class Dispatch(Cooldowns, Budgets, Skills):
     def asked_now(self) -> dict[str, tuple[str, str]]:
         """The tasks about which a router is being asked: project and the router's agent."""
         return {}
+
+    def await_free(self, task: Task) -> None:
+        """Have asked for the models that a task's pattern stands for; see `FreeModels`."""
 
     def dispatch(self) -> None:
         """Route and start what can be: one transaction, then the claimed attempts begin."""
@@ -82,67 +83,6 @@ class Dispatch(Cooldowns, Budgets, Skills):
         return f"the database: {self.problem}" if self.problem else ""
 
     # ---- routing -----------------------------------------------------------------------------
-
-    def field(self, config: Config) -> Field:
-        """The agents that a project's tasks may go to, and why the others may not. The built-in
-        `shell` runs what a task's body says, so it is chosen only when named, or when there is no
-        other agent at all; a vendor's CLI that is built in, but not installed, is none."""
-        rests = self.rests()
-        wanted = config.router.agents or tuple(
-            name for name, spec in config.agents.items()
-            if spec.protocol != "shell" and not (name in VENDORS and _not_installed(spec))
-        )  # fmt: skip
-        unavailable: dict[str, str] = {}
-        resting: set[str] = set()
-        for name, spec in config.agents.items():
-            if name in config.router.disabled_agents:
-                unavailable[name] = "is disabled"
-            elif rest := rests.of(name, config.account_of(name)):
-                unavailable[name] = cooldowns.why(rest, name, self.now())
-                resting.update(() if rest.broken else (name,))
-            elif problem := _not_installed(spec):
-                unavailable[name] = problem
-            elif self.model_for(name, "", config) is None:
-                unavailable[name] = RESTS_WITH_MODELS
-                resting.add(name)
-        usable = tuple(n for n in wanted if n in config.agents and n not in unavailable)
-        others = tuple(n for n in config.agents if n not in wanted and n not in unavailable)
-        return Field(
-            available=usable or (others if not wanted else ()),
-            unavailable=unavailable,
-            weights=self.weights(),
-            resting=frozenset(resting.intersection(wanted)),
-        )
-
-    def weights(self) -> dict[str, float]:
-        """Each agent's weight now; one that is not in it has the full one."""
-        now = self.now()
-        told = jobs.weights(self.store)
-        return {agent: recovered(weight, now - at) for agent, (weight, at) in told.items()}
-
-    def model_for(self, agent: str, complexity: str, config: Config) -> str | None:
-        """The model an agent uses for a task of this complexity: the mapped one, else the first
-        of its own that does not rest; '' for its own default, None when all of them rest."""
-        mapped = config.model_map.of(complexity, agent)
-        spec = config.agents.get(agent)
-        free = (model for name, model in map(free_model, config.model_map.free) if name == agent)
-        known = (mapped, *(spec.models if spec else ()), *free)
-        models = tuple(dict.fromkeys(model for model in known if model))
-        return next_model(models, self.resting_models(agent, config))
-
-    def free_models(self, config: Config) -> tuple[tuple[str, str], ...]:
-        """The free models that can be used now, each with its agent: also of an agent whose other
-        models rest."""
-        rests = self.rests()
-        return tuple(
-            (agent, model)
-            for agent, model in (free_model(entry) for entry in config.model_map.free)
-            if agent in config.agents
-            and agent not in config.router.disabled_agents
-            and not rests.broken(agent, config.account_of(agent))
-            and not _not_installed(config.agents[agent])
-            and model not in rests.models(config.account_of(agent))
-        )
 
     def routed(self, task: Task, config: Config, without: str = "") -> Routed:
         """The agent for a task, by its wish, then the router's mode; not the agent `without`. Where
@@ -318,6 +258,9 @@ class Dispatch(Cooldowns, Budgets, Skills):
                 continue
             if agents is not None and not self.costs_nothing(task):
                 continue
+            if not asks and is_pattern(task.model):
+                self.await_free(task)
+                continue
             if not asks:
                 agent = self._still_usable(task)
                 if not agent or full(task.project, agent, load, limits) or self._lacks(task):
@@ -335,7 +278,7 @@ class Dispatch(Cooldowns, Budgets, Skills):
         if usable and task.model in self.resting_models(task.agent, config):
             model = self.model_for(task.agent, task.complexity, config) or ""
             tasks.update(self.store, task.key, self.now(), model=model)
-        if usable or (task.agent, task.model) in self.free_models(config):
+        if usable or (task.agent, task.model) in self.free_models(config, late=True):
             return task.agent
         chosen = self.routed(task, config)
         if chosen.agent:
@@ -390,13 +333,3 @@ class Dispatch(Cooldowns, Budgets, Skills):
 
 
 WAITING = (Status.NEW, Status.ROUTED)
-
-VENDORS = frozenset(BUILT_IN["agents"]) - {"shell"}
-"""The vendors' CLIs that every configuration knows."""
-
-
-def _not_installed(spec: AgentConfig) -> str:
-    if spec.protocol == "shell" or not spec.command or "{" in spec.command[0]:
-        return ""
-    program = spec.command[0]
-    return "" if shutil.which(program) else f"{MISSING} ({program} is not on PATH)"

@@ -18,13 +18,14 @@ class Failover(Dispatch):
         """Who goes on with a task; None when all have been tried. Called once the attempt has
         ended, inside the transaction of that."""
         tried = attempts.since_fresh(self.store, task.key)
-        return failover.onward(attempt, verdict.error, tried, self._chain(task))
+        return failover.onward(attempt, verdict.error, tried, self.chain(task))
 
     def tried(self, task: Task) -> str:
         """What was tried on a task, and what came of it."""
         return failover.account(attempts.since_fresh(self.store, task.key))
 
-    def _chain(self, task: Task) -> Chain:
+    def chain(self, task: Task) -> Chain:
+        """All who may go on with a task."""
         config = self.config_of(task.project)
         field = self.field(config)
         return Chain(
