@@ -184,6 +184,21 @@ class AddPlan(ToEngine[PlanAdded], frozen=True):
     body: str = ""
     parent: str = ""
     author: str = ""
+    asked: tuple[str, ...] = ()
+    """The keys of the consultations that led to the plan: from now on they are about its goal."""
+    key: str = ""
+
+
+class AddConsultation(ToEngine[Done], frozen=True):
+    """Count what a question to an agent used that somebody else than the engine has put. `usage`
+    is as the agent's program told it; the engine prices it. The same `key` is counted once."""
+
+    project: str
+    kind: str
+    agent: str
+    model: str = ""
+    task: str = ""
+    usage: Usage = Usage()
     key: str = ""
 
 
@@ -442,8 +457,9 @@ class GetOverview(ToEngine[Overview], frozen=True):
 
 
 class Costs(Message, frozen=True):
-    """What attempts cost from `since` to `until` (epoch seconds; 0: from the beginning), summed
-    `by` those names, and in all. Of one task: its attempts one by one, and its limits (0: none)."""
+    """What attempts and consultations cost from `since` to `until` (epoch seconds; 0: from the
+    beginning), summed `by` those names, and in all. Of one task: each by itself, in the order of
+    their times, and its limits (0: none)."""
 
     since: float
     until: float

@@ -265,8 +265,8 @@ class Dispatch(Usable, Budgets, Skills):
                 agent = self._still_usable(task)
                 if not agent or full(task.project, agent, load, limits) or self._lacks(task):
                     continue
-                if self.lacks_budget(task):
-                    continue
+            if self.lacks_budget(task):
+                continue
             yield task if asks else self._claim(tasks.get(self.store, task.key), agent)
             load = load.plus(task.project, agent)
             if load.total >= limits.total:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from pathlib import Path
 
 import msgspec
@@ -17,12 +18,13 @@ from orch.core.routing import Field, passed_over, wanted
 from orch.core.weights import FULL, limited
 from orch.errors import ConfigError, Malformed, OrchError, Refused
 from orch.messages import TaskRouted
-from orch.model import ErrorClass, Skill, Status, Task, Usage
+from orch.model import Consultation, ErrorClass, Skill, Status, Task, Usage
 from orch.paths import Home
 from orch.service import Later
 from orch.store import jobs, tasks
 from orch.tools import question
 from orch.tools.prompts import render
+from services.engine.consulting import Consulting
 from services.engine.dispatch import Dispatch
 from services.engine.work import agent_spec
 
@@ -58,7 +60,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     run: str
 
 
-class Router(Dispatch):
+class Router(Consulting, Dispatch):
     """Asks the router agent. What is asked is kept in memory only: an engine that starts asks
     again, after it has ended what a dead one left running."""
 
@@ -163,6 +165,7 @@ class Router(Dispatch):
         outcome: TaskRouted | OrchError
         try:
             with self.write():
+                self._pay(order, reply)
                 outcome = self._judged(order, reply)
         except OrchError as error:
             outcome = error
@@ -170,14 +173,24 @@ class Router(Dispatch):
             later(outcome)
         self.stir()
 
+    def _pay(self, order: Order, reply: Reply) -> None:
+        """Count what a question has used, whatever became of its task meanwhile."""
+        if reply.usage == Usage():
+            return
+        task, router = order.task, order.config.router
+        one = Consultation(
+            key=uuid.uuid4().hex, kind="route", project=task.project, task=task.key,
+            agent=router.agent, model=core.model_of(router), usage=reply.usage,
+        )  # fmt: skip
+        used = self.keep_consultation(one)
+        self.event("router_answered", task.key, agent=one.agent, model=one.model,
+                   **asdict(used))  # fmt: skip
+
     def _judged(self, order: Order, reply: Reply) -> TaskRouted | OrchError:
         task = tasks.get(self.store, order.task.key)
         if task.status is not Status.NEW:
             return Refused(f"{task.key} is {task.status} meanwhile")
         config = self.config_of(task.project)
-        if reply.usage != Usage():
-            self.event("router_answered", task.key, agent=order.config.router.agent,
-                       model=core.model_of(order.config.router), **asdict(reply.usage))  # fmt: skip
         if reply.error is not None:
             return self._unrouted(task, config, reply)
         usable = tuple(n for n in order.names if n in self.field(config).available)
