@@ -18,6 +18,7 @@ from orch.model import (
     JobRun,
     Period,
     Question,
+    Rest,
     Review,
     Served,
     Session,
@@ -183,6 +184,21 @@ class AddPlan(ToEngine[PlanAdded], frozen=True):
     body: str = ""
     parent: str = ""
     author: str = ""
+    asked: tuple[str, ...] = ()
+    """The keys of the consultations that led to the plan: from now on they are about its goal."""
+    key: str = ""
+
+
+class AddConsultation(ToEngine[Done], frozen=True):
+    """Count what a question to an agent used that somebody else than the engine has put. `usage`
+    is as the agent's program told it; the engine prices it. The same `key` is counted once."""
+
+    project: str
+    kind: str
+    agent: str
+    model: str = ""
+    task: str = ""
+    usage: Usage = Usage()
     key: str = ""
 
 
@@ -423,18 +439,15 @@ class SetMeta(ToEngine[Done], frozen=True):
 
 
 class Overview(Message, frozen=True):
-    """What the engine adds to `orch status`. `broken`: agents that are out of use until a check of
-    them passes, and why."""
+    """What the engine adds to `orch status`. `rests`: which agents rest or are out of use, each
+    with the account that this is due to."""
 
     slots_used: int
     slots_max: int
     counts: dict[str, int]
     sessions: tuple[Session, ...]
     problems: tuple[str, ...]
-    cooldowns: dict[str, float] = {}
-    broken: dict[str, str] = {}
-    resting: tuple[tuple[str, str, float, str], ...] = ()
-    """Every cooldown: agent, model ('' for all of them), until when, and why."""
+    rests: tuple[Rest, ...] = ()
     agents: dict[str, dict[str, float]] = {}
     notices: tuple[Event, ...] = ()
 
@@ -444,8 +457,9 @@ class GetOverview(ToEngine[Overview], frozen=True):
 
 
 class Costs(Message, frozen=True):
-    """What attempts cost from `since` to `until` (epoch seconds; 0: from the beginning), summed
-    `by` those names, and in all. Of one task: its attempts one by one, and its limits (0: none)."""
+    """What attempts and consultations cost from `since` to `until` (epoch seconds; 0: from the
+    beginning), summed `by` those names, and in all. Of one task: each by itself, in the order of
+    their times, and its limits (0: none)."""
 
     since: float
     until: float
@@ -478,7 +492,8 @@ class GetMetrics(ToEngine[Metrics], frozen=True):
 
 
 class ClearCooldowns(ToEngine[Done], frozen=True):
-    """Let an agent be used again at once; empty: every agent."""
+    """Let an agent, with the account that it uses, or an account be used again at once; empty:
+    all of them."""
 
     agent: str = ""
     key: str = ""
@@ -486,10 +501,12 @@ class ClearCooldowns(ToEngine[Done], frozen=True):
 
 class ReportAgent(ToEngine[Done], frozen=True):
     """What a check of an agent found: with no `problem` it works and may be used again, with one
-    it is out of use until a check passes."""
+    it is out of use until a check passes. `account`: the one that it was checked with ('': that
+    of the global configuration)."""
 
     agent: str
     problem: str = ""
+    account: str = ""
     key: str = ""
 
 

@@ -95,11 +95,25 @@ class Verdict(Value, frozen=True, kw_only=True):
     error: ErrorClass | None = None
     message: str = ""
     retry_at: float | None = None
+    whole_account: bool = False
+    """The vendor says that the limit which it met is the account's, whatever the model."""
     answer: Answer | None = None
     usage: Usage = Usage()
     native_session: str = ""
     text: str = ""
     """The agent's last words, whether an answer can be read in them or not."""
+
+
+class Rest(Value, frozen=True, kw_only=True):
+    """What rests until a time (epoch seconds), or, `broken`, until a check passes: an account, for
+    every agent that uses it, or (`account` '') an agent by itself; one model of it, or all ('')."""
+
+    account: str = ""
+    agent: str = ""
+    model: str = ""
+    until: float = 0.0
+    reason: str = ""
+    broken: bool = False
 
 
 class Project(Value, frozen=True, kw_only=True):
@@ -228,16 +242,34 @@ class Task(Value, frozen=True, kw_only=True):
     updated_at: float = 0.0
 
 
-class Cost(Value, frozen=True, kw_only=True):
-    """What attempts cost in sum. `usd` is the sum of what is known, None where nothing is;
-    `unpriced` counts attempts that used tokens at a price nobody knows. `agent`, `model`, `day`
-    and `task` say of which, '' where that was not asked for."""
+class Consultation(Value, frozen=True, kw_only=True):
+    """A question to an agent apart from any attempt, and what it used: who is to work on `task`
+    (kind `route`), or for a plan (`plan`; `task` holds its goal, '' while there is none). `at` is
+    when it was answered (epoch seconds), `key` what tells it from others."""
 
+    key: str
+    kind: str
+    project: str
+    agent: str
+    model: str = ""
+    task: str = ""
+    usage: Usage = Usage()
+    at: float = 0.0
+
+
+class Cost(Value, frozen=True, kw_only=True):
+    """What attempts and consultations cost in sum. `usd` is the sum of what is known, None where
+    nothing is; `unpriced` counts those that used tokens at a price nobody knows. `agent`, `model`,
+    `day` and `task` say of which, '' where that was not asked for; `kind` (work, review, route,
+    plan) only of a single one."""
+
+    kind: str = ""
     agent: str = ""
     model: str = ""
     day: str = ""
     task: str = ""
     attempts: int = 0
+    consultations: int = 0
     unpriced: int = 0
     usage: Usage = Usage()
 
@@ -245,10 +277,12 @@ class Cost(Value, frozen=True, kw_only=True):
 class AgentRecord(Value, frozen=True, kw_only=True):
     """How an agent's attempts went. `judged` are those that count for or against it: neither
     stopped by a person nor lost by orch nor met by a vendor's limit. Percentiles (nearest rank) of
-    the seconds from start to end are over the judged ones; None without any."""
+    the seconds from start to end are over the judged ones; None without any. `usd` is that of its
+    `consultations` too."""
 
     agent: str
     attempts: int = 0
+    consultations: int = 0
     done: int = 0
     judged: int = 0
     p50_seconds: float | None = None

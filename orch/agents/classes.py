@@ -119,11 +119,13 @@ PROVIDERS: Words = (
 
 
 class Failure(NamedTuple):
-    """Why a run failed; `retry_at` (epoch seconds) where the vendor stated it."""
+    """Why a run failed; `retry_at` (epoch seconds) where the vendor stated it. `whole`: the vendor
+    says that a limit is the account's, whatever the model."""
 
     error: ErrorClass
     message: str
     retry_at: float | None = None
+    whole: bool = False
 
 
 def by_status(status: object) -> ErrorClass | None:

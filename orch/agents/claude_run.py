@@ -67,6 +67,9 @@ ERRORS = {
 }
 """Values of `error` of an assistant message or a retry that mean one thing only."""
 
+WHOLE_LIMITS = frozenset({"five_hour", "seven_day"})
+"""Values of `rateLimitType` that bind every model of an account; others name one."""
+
 TOKENS = (
     "input_tokens",
     "output_tokens",
@@ -267,9 +270,11 @@ class Run:
             return Failure(error, f"interrupted by {by} ({text(result.get('terminal_reason'))})")
         refused = self.limited.get("status") == "rejected"
         if refused and by_status(result.get("api_error_status")) is E.RATE_LIMIT:
-            return Failure(E.USAGE_LIMIT, told, self._reset())
+            return Failure(E.USAGE_LIMIT, told, self._reset(), _whole(self.limited))
         error = classify(result, self.error, told)
-        return Failure(error, told, self._reset() if error is E.USAGE_LIMIT else None)
+        if error is E.USAGE_LIMIT:
+            return Failure(error, told, self._reset(), _whole(self.limited))
+        return Failure(error, told)
 
     def _reset(self) -> float | None:
         if self.limited.get("status") != "rejected":
@@ -330,13 +335,18 @@ def retry(event: Event, limited: Event, now: float) -> Failure:
     status, error = event.get("error_status"), text(event.get("error"))
     if by_status(status) is E.RATE_LIMIT and limited.get("status") == "rejected":
         at = reset_times.instant(limited.get("resetsAt"), now)
-        return Failure(E.USAGE_LIMIT, "retrying at a usage limit", at)
+        return Failure(E.USAGE_LIMIT, "retrying at a usage limit", at, _whole(limited))
     found = by_status(status) or ERRORS.get(error)
     if found is None:
         found = E.OVERLOADED if error == "server_error" else E.NETWORK
     tries = f"attempt {lines.count(event.get('attempt'))}"
     shown = f"HTTP {status}" if isinstance(status, int) else "no response"
     return Failure(found, f"retrying ({tries}): {error or 'unknown'}, {shown}")
+
+
+def _whole(limited: Event) -> bool:
+    """Whether a limit is the account's: those of one model are called after it."""
+    return limited.get("status") == "rejected" and limited.get("rateLimitType") in WHOLE_LIMITS
 
 
 def _cut(result: Event) -> Failure | None:

@@ -112,6 +112,7 @@ def judge(said: Said, ended: End) -> Verdict:
         error=failure.error,
         message=failure.message[:KEPT].strip() or failure.error.value,
         retry_at=retry_at if failure.error in {*LIMITS, E.BUDGET} else None,
+        whole_account=failure.whole and failure.error in LIMITS,
         answer=answer,
         usage=usage,
         native_session=session,

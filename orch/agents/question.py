@@ -72,6 +72,7 @@ class Reply(Value, frozen=True, kw_only=True):
     error: ErrorClass | None = None
     message: str = ""
     retry_at: float | None = None
+    whole_account: bool = False
     usage: Usage = Usage()
 
 
@@ -114,6 +115,7 @@ def heard(
         error=verdict.error or ErrorClass.INVALID_RESPONSE,
         message=verdict.message or "it said nothing",
         retry_at=verdict.retry_at,
+        whole_account=verdict.whole_account,
         usage=verdict.usage,
     )
 

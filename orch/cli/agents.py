@@ -17,8 +17,10 @@ from orch.cli import complete, show
 from orch.cli.app import App
 from orch.config.load import load
 from orch.config.schema import AgentConfig, Config
+from orch.core.cooldowns import Rests
 from orch.errors import NotFound, NotRunning, OrchError
 from orch.messages import ClearCooldowns, GetOverview, Overview, ReportAgent
+from orch.model import Rest
 from orch.tools.process import run
 
 VERSION_SECONDS = 5.0
@@ -61,7 +63,7 @@ def agents(ctx: click.Context, check: bool, names: tuple[str, ...], seconds: flo
     rows = [document(name, config.agents[name], config, overview, check) for name in wanted]
     if check:
         for row in _booted(rows, config, seconds):
-            row["cleared"] = row["check"]["answers"] is True and _mended(app, row["name"], overview)
+            row["cleared"] = row["check"]["answers"] is True and _mended(app, row, overview)
             if not app.json:
                 show.note(_told(row))
     if app.json:
@@ -80,6 +82,7 @@ def cooldowns(app: App, clear: bool, name: str) -> None:
     """Show which agents and models rest, until when and why; --clear ends it for one or all.
 
     An agent without a login, or that cannot be started, rests until `orch agents --check` passes.
+    Agents that use one account rest together; NAME is an agent's or an account's.
 
     \b
     Example:
@@ -87,40 +90,55 @@ def cooldowns(app: App, clear: bool, name: str) -> None:
     """
     if clear:
         if name:
-            _wanted(configured(app), (name,))
+            _known(configured(app), name)
         app.ask(ClearCooldowns(name))
         show.result(app.json, {"cleared": name or "all"}, f"{name or 'every agent'} may work again")
         return
     found = app.ask(GetOverview())
-    rests = [(*one[:2], one[2] or None, one[3]) for one in found.resting]
-    rests += [(agent, "", None, why) for agent, why in found.broken.items()]
-    kept = [one for one in rests if name in {"", one[0]}]
+    kept = [one for one in found.rests if name in {"", one.agent, one.account}]
     if app.json:
-        show.json(
-            [
-                {"agent": agent, "model": model, "until": show.rfc3339(at), "reason": why}
-                for agent, model, at, why in kept
-            ]
-        )
+        show.json([_rest(one) for one in kept])
     elif kept:
-        now = time.time()
-        show.table(
-            ("AGENT", "MODEL", "UNTIL", "STILL", "REASON"),
-            [
-                (a, model or "(all)", *_until_when(at, now), show.clean(why))
-                for a, model, at, why in kept
-            ],
-            grow=4,
-        )
+        _rests_table(kept)
     else:
         show.line("no agent rests")
 
 
-def _until_when(at: float | None, now: float) -> tuple[str, str]:
+def _rest(one: Rest) -> dict[str, Any]:
+    """What rests, as JSON; `until` is null where a check must pass, `account` '' where the agent
+    alone cannot be used, whatever its account."""
+    return {
+        "agent": one.agent,
+        "account": one.account,
+        "model": one.model,
+        "until": None if one.broken else show.rfc3339(one.until),
+        "reason": one.reason,
+    }
+
+
+def _rests_table(rests: list[Rest]) -> None:
+    """What rests, for people; accounts only where one is not called like its agent."""
+    now = time.time()
+    shared = any(one.account not in ("", one.agent) for one in rests)
+    rows = [
+        (
+            one.agent or "-",
+            *((one.account or "-",) if shared else ()),
+            one.model or "(all)",
+            *_until_when(one, now),
+            show.clean(one.reason),
+        )
+        for one in rests
+    ]
+    heads = ("AGENT", *(("ACCOUNT",) if shared else ()), "MODEL", "UNTIL", "STILL", "REASON")
+    show.table(heads, rows, grow=len(heads) - 1)
+
+
+def _until_when(one: Rest, now: float) -> tuple[str, str]:
     """When a cooldown ends, and how long that is; a broken agent waits for a check."""
-    if at is None:
+    if one.broken:
         return "`orch agents --check` passes", "-"
-    return show.moment(at), show.duration(max(at - now, 0))
+    return show.moment(one.until), show.duration(max(one.until - now, 0))
 
 
 def configured(app: App) -> Config:
@@ -138,23 +156,25 @@ def document(
     disabled = name in config.router.disabled_agents
     record = overview.agents.get(name, {}) if overview else {}
     runs = int(record.get("runs", 0))
-    resting = [rest for rest in overview.resting if rest[0] == name] if overview else []
-    own = next((rest for rest in resting if not rest[1]), None)
+    rests = [one for one in overview.rests if one.agent == name] if overview else []
+    broken = next((one for one in rests if one.broken), None)
+    own = next((one for one in rests if not one.model and not one.broken), None)
     return {
         "name": name,
         "protocol": agent.protocol,
         "program": program,
         "path": path,
         "version": version(path) if path and (check or tells_version(path)) else "",
+        "account": config.account_of(name),
         "models": list(agent.models),
         "enabled": not disabled,
         "runs": runs if overview else None,
         "success_rate": record["done"] / runs if runs else None,
         "seconds": record.get("seconds"),
-        "cooling_until": _until(own[2]) if own else None,
-        "cooling_reason": own[3] if own else "",
-        "cooling_models": {rest[1]: _until(rest[2]) for rest in resting if rest[1]},
-        "problem": overview.broken.get(name, "") if overview else "",
+        "cooling_until": _until(own.until) if own else None,
+        "cooling_reason": own.reason if own else "",
+        "cooling_models": {one.model: _until(one.until) for one in rests if one.model},
+        "problem": broken.reason if broken else "",
         "check": None,
         "cleared": False,
     }
@@ -193,9 +213,10 @@ def _state(row: dict[str, Any]) -> str:
         return "disabled"
     if check and check["answers"] is not None:
         return "works" if check["answers"] else str(check["class"])
+    shared = f" with its account {row['account']}" if row["account"] != row["name"] else ""
     if row["problem"]:
         return f"out of use until `orch agents --check` passes: {row['problem']}"
-    return f"rests until {row['cooling_until']}" if row["cooling_until"] else "ready"
+    return f"rests{shared} until {row['cooling_until']}" if row["cooling_until"] else "ready"
 
 
 def _table(rows: list[dict[str, Any]], check: bool) -> None:
@@ -238,6 +259,12 @@ def _wanted(config: Config, names: tuple[str, ...]) -> tuple[str, ...]:
     return names or tuple(config.agents)
 
 
+def _known(config: Config, name: str) -> None:
+    """Raise `NotFound` unless there is an agent, or an account of one, of this name."""
+    if name not in {config.account_of(one) for one in config.agents}:
+        _wanted(config, (name,))
+
+
 def _booted(rows: list[dict[str, Any]], config: Config, seconds: float) -> Iterator[dict[str, Any]]:
     """Boot every installed agent, a few at once; each row as soon as it is known."""
     from orch.cli.boot import boot  # noqa: PLC0415 - only here
@@ -253,11 +280,12 @@ def _booted(rows: list[dict[str, Any]], config: Config, seconds: float) -> Itera
         yield from pool.map(one, [row for row in rows if row["path"] and row["enabled"]])
 
 
-def _mended(app: App, name: str, overview: Overview | None) -> bool:
-    """End the rest of an agent that was seen to work; whether there was one to end."""
-    if overview is None or name not in overview.broken:
+def _mended(app: App, row: dict[str, Any], overview: Overview | None) -> bool:
+    """Have an agent that was seen to work used again, and its account; whether it was not."""
+    name, account = row["name"], row["account"]
+    if overview is None or not Rests(overview.rests).broken(name, account):
         return False
-    app.ask(ReportAgent(name))
+    app.ask(ReportAgent(name, account=account))
     return True
 
 

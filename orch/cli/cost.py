@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import click
@@ -27,8 +28,9 @@ def cost(app: App, id_: str, by: str, since: str) -> None:
     """Show what agents cost, by day, agent, model or task; or what one task cost.
 
     Hours are counted back from now; days are whole days of the machine's time zone, today the last
-    of them. An attempt counts on the day on which it ended. A cost that nobody knows is not
-    counted as nothing: it is marked.
+    of them. An attempt counts on the day on which it ended; so do consultations: an agent asked who
+    is to work on a task, or for a plan. A cost that nobody knows is not counted as nothing: it is
+    marked.
 
     \b
     Example:
@@ -46,7 +48,8 @@ def cost(app: App, id_: str, by: str, since: str) -> None:
     began = f"since {show.moment(found.since)}" if found.since else "since the beginning"
     show.line(f"{show.paint('what agents cost', 'bold')} {began}")
     show.line()
-    show.table([*(HEADS[name] for name in found.by), "ATTEMPTS", *TOKENS], _rows(found), grow=0)
+    counts = ["ATTEMPTS", *(["CONSULTED"] if found.total.consultations else [])]
+    show.table([*(HEADS[name] for name in found.by), *counts, *TOKENS], _rows(found), grow=0)
     _unpriced(found.total)
 
 
@@ -56,6 +59,9 @@ def cost(app: App, id_: str, by: str, since: str) -> None:
 def of_task(app: App, id_: str) -> None:
     """Show what a task cost, attempt by attempt.
 
+    What was asked about it apart from its attempts (who is to work on it, the plan for it) stands
+    between them, by what it was.
+
     \b
     Example:
       orch task cost int-5
@@ -64,16 +70,19 @@ def of_task(app: App, id_: str) -> None:
 
 
 def task_cost(app: App, id_: str) -> None:
-    """Print what one task's attempts cost, and how much of its budget is used."""
+    """Print what one task's attempts and consultations cost, and what its budget is."""
     found = app.ask(GetCosts(id=id_, project=app.project))
     if app.json:
         show.json(document(found))
         return
     show.line(show.paint(found.task, "bold"))
     show.line()
+    numbers = itertools.count(1)
     each = [
-        [str(n), one.agent, one.model or "-", *_figures(one)] for n, one in enumerate(found.rows, 1)
-    ]
+        [str(next(numbers)) if one.attempts else one.kind, one.agent, one.model or "-",
+         *_figures(one)]
+        for one in found.rows
+    ]  # fmt: skip
     show.table(
         ["ATTEMPT", "AGENT", "MODEL", *TOKENS],
         [*each, ["total", "", "", *_figures(found.total)]],
@@ -91,12 +100,13 @@ TOKENS = ["IN", "OUT", "CACHE READ", "CACHE WRITE", "COST"]
 
 
 def _rows(found: Costs) -> list[list[str]]:
-    rows = [
-        [*(getattr(one, name) or "-" for name in found.by), f"{one.attempts:,}", *_figures(one)]
-        for one in found.rows
-    ]
+    def counts(one: Cost) -> list[str]:
+        asked = [f"{one.consultations:,}"] if found.total.consultations else []
+        return [f"{one.attempts:,}", *asked, *_figures(one)]
+
+    rows = [[*(getattr(one, name) or "-" for name in found.by), *counts(one)] for one in found.rows]
     lead = ["total", *[""] * (len(found.by) - 1)] if found.by else []
-    return [*rows, [*lead, f"{found.total.attempts:,}", *_figures(found.total)]]
+    return [*rows, [*lead, *counts(found.total)]]
 
 
 def _figures(one: Cost) -> list[str]:
@@ -115,7 +125,9 @@ def _figures(one: Cost) -> list[str]:
 
 def _unpriced(total: Cost) -> None:
     if total.unpriced:
-        count = "1 attempt" if total.unpriced == 1 else f"{total.unpriced:,} attempts"
+        some = "attempt or consultation" if total.consultations else "attempt"
+        more = some.replace(" or", "s or") + "s"
+        count = f"1 {some}" if total.unpriced == 1 else f"{total.unpriced:,} {more}"
         show.note(f"the price of {count} is not known; `prices` in config.yml can name it")
 
 
@@ -139,7 +151,12 @@ def _names(one: Cost, by: tuple[str, ...]) -> dict[str, str]:
 
 
 def _sums(one: Cost) -> dict[str, Any]:
-    return {"attempts": one.attempts, "unpriced": one.unpriced, **documents.usage(one.usage)}
+    return {
+        "attempts": one.attempts,
+        "consultations": one.consultations,
+        "unpriced": one.unpriced,
+        **documents.usage(one.usage),
+    }
 
 
 @click.command()
@@ -148,7 +165,8 @@ def metrics(app: App) -> None:
     """Show how attempts went in the last 24 hours and 7 days: success, durations, errors.
 
     Success is that of attempts which say something about the agent: not those that somebody
-    stopped, that were lost, or that met a vendor's limit or a budget.
+    stopped, that were lost, or that met a vendor's limit or a budget. The cost is that of
+    consultations too (an agent asked who is to work on a task, or for a plan).
 
     \b
     Example:
@@ -165,13 +183,15 @@ def metrics(app: App) -> None:
 def _print_period(title: str, one: Period) -> None:
     counts = ", ".join(f"{n:,} {show.state(name or 'unknown')}" for name, n in one.outcomes.items())
     show.line(f"{show.paint(title, 'bold')}  {counts or 'no attempt ended'}")
-    if not one.attempts:
+    if not one.agents:
         show.line()
         return
     show.line()
+    asked = any(agent.consultations for agent in one.agents)
+    heads = ["ATTEMPTS", *(["CONSULTED"] if asked else [])]
     show.table(
-        ["AGENT", "ATTEMPTS", "DONE", "SUCCESS", "P50", "P95", "COST"],
-        [_agent_row(agent) for agent in one.agents],
+        ["AGENT", *heads, "DONE", "SUCCESS", "P50", "P95", "COST"],
+        [_agent_row(agent, asked) for agent in one.agents],
         grow=0,
     )
     if one.errors:
@@ -181,11 +201,12 @@ def _print_period(title: str, one: Period) -> None:
     show.line()
 
 
-def _agent_row(one: AgentRecord) -> list[str]:
+def _agent_row(one: AgentRecord, asked: bool) -> list[str]:
     rate = _rate(one)
     times = [show.duration(s) if s is not None else "-" for s in (one.p50_seconds, one.p95_seconds)]
     share = f"{rate:.0%}" if rate is not None else "-"
-    return [one.agent, f"{one.attempts:,}", f"{one.done:,}", share, *times, show.money(one.usd)]
+    counts = [f"{one.attempts:,}", *([f"{one.consultations:,}"] if asked else [])]
+    return [one.agent, *counts, f"{one.done:,}", share, *times, show.money(one.usd)]
 
 
 def _rate(one: AgentRecord) -> float | None:
@@ -202,6 +223,7 @@ def _period_document(one: Period) -> dict[str, Any]:
             {
                 "agent": agent.agent,
                 "attempts": agent.attempts,
+                "consultations": agent.consultations,
                 "done": agent.done,
                 "judged": agent.judged,
                 "success_ratio": _rate(agent),

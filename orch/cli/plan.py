@@ -18,7 +18,8 @@ from orch.core import plan as plans
 from orch.core.plan import Plan
 from orch.core.router import strengths
 from orch.errors import Malformed, NotFound, OrchError, Refused
-from orch.messages import AddPlan, GetTask, PlanAdded
+from orch.messages import AddConsultation, AddPlan, GetTask, PlanAdded
+from orch.model import Usage
 
 ASKABLE = ("claude", "codex", "opencode", "command")
 """The protocols whose agents can be asked a question, those first that are taken first."""
@@ -69,12 +70,12 @@ def plan(app: App, /, text: str, parent: str, most: int, yes: bool, **asked: Any
     project = app.need_project()
     if parent:
         parent = app.ask(GetTask(parent, project)).task.key
-    asking = Planner(app, project, goal, most=most, **asked)
+    asking = Planner(app, project, goal, parent, most=most, **asked)
     show.note(f"{asking.agent} plans (Ctrl-C gives up) …")
     proposed = asking.propose()
     key = uuid.uuid4().hex
     if app.json:
-        added = _create(app, project, goal, parent, proposed, key) if yes else None
+        added = asking.create(proposed, key) if yes else None
         show.json({**_document(proposed, asking.agent), "created": added and _made(added)})
         return
     _show(goal, proposed)
@@ -82,17 +83,19 @@ def plan(app: App, /, text: str, parent: str, most: int, yes: bool, **asked: Any
     if agreed is None:
         show.note("nothing was created")
         return
-    added = _create(app, project, goal, parent, agreed, key)
+    added = asking.create(agreed, key)
     show.line(f"{added.parent} holds the goal; created {', '.join(added.tasks)}")
     show.note(f"`orch task tree {added.parent}` shows them")
 
 
 class Planner:
-    """Asks one agent for a plan; once more where what it said cannot be used."""
+    """Asks one agent for a plan; once more where what it said cannot be used. What that cost is
+    reported to the engine each time, whatever becomes of the plan."""
 
     def __init__(
-        self, app: App, project: str, goal: str, *, most: int, agent: str, model: str, timeout: int
-    ) -> None:
+        self, app: App, project: str, goal: str, parent: str, *,
+        most: int, agent: str, model: str, timeout: int,
+    ) -> None:  # fmt: skip
         loaded, self.config = whom.configured(app)
         if project not in loaded.projects:
             known = ", ".join(sorted(loaded.projects)) or "none"
@@ -100,8 +103,11 @@ class Planner:
                 f"the project {project} is not registered (known: {known})",
                 "run `orch init` in its folder",
             )
+        self.app = app
         self.home = app.home
         self.project = project
+        self.parent = parent
+        self.counted: list[str] = []
         self.folder = Path(loaded.projects[project].path)
         self.goal = goal
         self.most = most
@@ -169,12 +175,41 @@ class Planner:
             model=self.model, where=os.fspath(self.folder), looks=True,
         )  # fmt: skip
         reply = ask(asking(self.agent, spec, asked), self.timeout)
+        self._count(reply.usage)
         if reply.error is not None:
             raise OrchError(
                 f"{self.agent} gave no plan: {reply.message} ({reply.error})",
                 "take another agent with --agent, or a longer --timeout",
             )
         return reply.text
+
+    def _count(self, used: Usage) -> None:
+        """Have the engine count what a question used; where it cannot, a person is told."""
+        if used == Usage():
+            return
+        request = AddConsultation(
+            project=self.project, kind="plan", agent=self.agent, model=self.model,
+            task=self.parent, usage=used, key=uuid.uuid4().hex,
+        )  # fmt: skip
+        try:
+            self.app.ask(request, 20.0)
+        except OrchError as error:
+            cost = f", {show.money(used.usd)} by its own figure" if used.usd is not None else ""
+            tokens = f"{used.input_tokens:,} tokens in, {used.output_tokens:,} out{cost}"
+            show.note(f"this is not in `orch cost`: {self.agent} used {tokens} ({error.message})")
+        else:
+            self.counted.append(request.key)
+
+    def create(self, agreed: Plan, key: str) -> PlanAdded:
+        """Create the tasks of a plan, once for each `key`."""
+        first = next(line for line in self.goal.splitlines() if line.strip()).strip()
+        title = first if len(first) <= TITLE else f"{first[: TITLE - 1]}…"
+        body = "\n\n".join(part for part in (self.goal.strip(), agreed.summary) if part != title)
+        request = AddPlan(
+            project=self.project, tasks=agreed.tasks, title=title, body=body, parent=self.parent,
+            author=person(), asked=tuple(self.counted), key=key,
+        )  # fmt: skip
+        return self.app.ask(request, 20.0)
 
 
 def agents_of(config: Config) -> list[dict[str, str]]:
@@ -205,17 +240,6 @@ def agree(goal: str, proposed: Plan, most: int, agents: tuple[str, ...]) -> Plan
                 return None
             proposed = plan_text.edited(proposed, most, agents) or proposed
             _show(goal, proposed)
-
-
-def _create(app: App, project: str, goal: str, parent: str, agreed: Plan, key: str) -> PlanAdded:
-    first = next(line for line in goal.splitlines() if line.strip()).strip()
-    title = first if len(first) <= TITLE else f"{first[: TITLE - 1]}…"
-    body = "\n\n".join(part for part in (goal.strip(), agreed.summary) if part != title)
-    request = AddPlan(
-        project=project, tasks=agreed.tasks, title=title, body=body, parent=parent,
-        author=person(), key=key,
-    )  # fmt: skip
-    return app.ask(request, 20.0)
 
 
 def _show(goal: str, proposed: Plan) -> None:

@@ -10,9 +10,10 @@ import click
 from orch import control
 from orch.cli import documents, show
 from orch.cli.app import App
+from orch.core.cooldowns import named
 from orch.errors import OrchError
 from orch.messages import GetOverview, GetRoster, Overview, Roster
-from orch.model import Served, Status
+from orch.model import Rest, Served, Status
 
 ENGINE_SECONDS = 2.0
 """How long to wait for the engine's part before the rest is shown without it."""
@@ -62,8 +63,8 @@ def document(roster: Roster, overview: Overview | None, problems: list[str]) -> 
         "problems": problems,
         "notices": [documents.event(one) for one in (overview.notices if overview else ())],
         "cooldowns": {
-            name: show.rfc3339(until)
-            for name, until in (overview.cooldowns.items() if overview else ())
+            one.agent or one.account: show.rfc3339(one.until)
+            for one in (_cooling(overview) if overview else ())
         },
         "engine_answers": known,
     }
@@ -124,11 +125,17 @@ def _print_overview(overview: Overview) -> None:
     show.line()
     show.line(f"slots  {overview.slots_used} of {overview.slots_max} used")
     show.line(f"tasks  {tasks or 'none'}")
-    for agent, until in overview.cooldowns.items():
-        show.line(f"{show.clean(agent)} cools down for {show.duration(max(until - now, 0.0))}")
+    for one in _cooling(overview):
+        left = show.duration(max(one.until - now, 0.0))
+        show.line(f"{show.clean(named(one.agent, one.account))} cools down for {left}")
     if overview.sessions:
         show.line()
         sessions_table(overview.sessions, now)
+
+
+def _cooling(overview: Overview) -> list[Rest]:
+    """Who rests with all of their models, and comes back by themselves."""
+    return [one for one in overview.rests if not one.model and not one.broken]
 
 
 def sessions_table(sessions: tuple[Any, ...], now: float) -> None:

@@ -15,6 +15,7 @@ from orch.config.expand import Lookup, lookup_in, read_env
 from orch.config.files import OLD_PROJECT_FILE, Stamp, find_project, project_file, read_file, stamp
 from orch.config.layers import build, difference, pick, plain
 from orch.config.schema import Config
+from orch.core.failover import FREE_PROTOCOL, free_model, is_pattern
 from orch.errors import ConfigError
 
 __all__ = [
@@ -253,7 +254,7 @@ def _refuse_emptied(path: Path, files: dict[str, Stamp | None], last: Loaded | N
 
 
 def _agent_hints(config: Config) -> list[str]:
-    """Names in the router's lists that no agent has."""
+    """Names in lists that no agent has, and entries that no agent can fill."""
     known = list(config.agents)
     hints = []
     named = [(f"router.agents[{n}]", name) for n, name in enumerate(config.router.agents)]
@@ -264,6 +265,12 @@ def _agent_hints(config: Config) -> list[str]:
             near = difflib.get_close_matches(name, known, 1)
             meant = f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(known)})"
             hints.append(f"{key}: there is no agent called {name}{meant}")
+    for n, entry in enumerate(config.model_map.free):
+        agent, model = free_model(entry)
+        spec = config.agents.get(agent)
+        if is_pattern(model) and (spec is None or spec.protocol != FREE_PROTOCOL):
+            why = f"{agent} is no agent of the protocol {FREE_PROTOCOL}"
+            hints.append(f"model_map.free[{n}]: {entry} stands for nothing: {why}")
     return hints
 
 

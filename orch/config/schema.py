@@ -47,6 +47,9 @@ AgentName = Annotated[
         extra={"form": "a name of letters, digits, - and _ (64 at most)"},
     ),
 ]
+AccountName = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_.@+-]{0,100}\Z", extra={"form": "letters, digits, . _ @ + -"})
+]
 VariableName = Annotated[
     str,
     Meta(
@@ -161,7 +164,8 @@ class Router(Section, frozen=True, kw_only=True):
 
 class ModelMap(Section, frozen=True, kw_only=True):
     """`model_map`: the model of each agent by how hard a task is, and for reviews. `free`: models
-    that cost nothing, as opencode names them or as `agent:model`, tried when all others failed."""
+    that cost nothing, as opencode names them or as `agent:model`, tried when all others failed; one
+    with a `*` (`opencode:*`) stands for those that it says cost nothing."""
 
     simple: dict[AgentName, str] = {}
     medium: dict[AgentName, str] = {}
@@ -188,7 +192,8 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     `{system_file}`, `{model}`, `{worktree}`, `{task}` replaced. `mode` (codex, opencode): its
     server, its one-shot mode, or `auto`: that where the server does not come up. `reads` (command):
     the CLI whose output it prints, so that its answer, its failures and its tokens are known.
-    `strengths` is what the router is told of it."""
+    `strengths` is what the router is told of it. `account` names the login that it uses: when that
+    meets a limit, all agents that name it rest; '' is one of its own, called like the agent."""
 
     command: Words = ()
     protocol: Literal["claude", "codex", "command", "opencode", "shell", "terminal"] = "command"
@@ -198,6 +203,7 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     limits: AgentLimits = AgentLimits()
     mode: Literal["auto", "server", "oneshot"] = "auto"
     reads: Literal["", "gemini", "qwen"] = ""
+    account: AccountName = ""
 
     @property
     def read_as(self) -> str:
@@ -209,7 +215,7 @@ class AgentConfig(Section, frozen=True, kw_only=True):
         return (
             f"AgentConfig(command={self.command!r}, protocol={self.protocol!r}, env={env!r}, "
             f"models={self.models!r}, strengths={self.strengths!r}, limits={self.limits!r}, "
-            f"mode={self.mode!r}, reads={self.reads!r})"
+            f"mode={self.mode!r}, reads={self.reads!r}, account={self.account!r})"
         )
 
 
@@ -351,6 +357,11 @@ class Config(Section, frozen=True, kw_only=True):
     notifications: Notifications = Notifications()
     hooks: Hooks = Hooks()
     jobs: tuple[JobConfig, ...] = ()
+
+    def account_of(self, agent: str) -> str:
+        """The account that an agent uses: the one it names, else its own, called like it."""
+        spec = self.agents.get(agent)
+        return (spec.account if spec else "") or agent
 
 
 BUILT_IN: dict[str, Any] = {

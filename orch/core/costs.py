@@ -1,4 +1,4 @@
-"""Sums of what attempts cost, put together by whatever was asked for."""
+"""Sums of what attempts and consultations cost, put together by whatever was asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from orch.core.periods import day_of
 from orch.errors import Malformed
-from orch.model import AgentRecord, Attempt, Cost, ErrorClass, Period, Usage
+from orch.model import AgentRecord, Attempt, Consultation, Cost, ErrorClass, Period, Usage
 
 BY = ("agent", "model", "day", "task")
 """What costs may be told by."""
@@ -42,14 +42,14 @@ def chosen(words: str) -> tuple[str, ...]:
 def plus(one: Cost, other: Cost) -> Cost:
     """Two sums as one, under the names of the first."""
     mine, more = one.usage, other.usage
-    known = [usd for usd in (mine.usd, more.usd) if usd is not None]
     usage = Usage(
         **{name: getattr(mine, name) + getattr(more, name) for name in _TOKENS},
-        usd=sum(known) if known else None,
+        usd=_sum(mine.usd, more.usd),
     )
     return msgspec.structs.replace(
         one,
         attempts=one.attempts + other.attempts,
+        consultations=one.consultations + other.consultations,
         unpriced=one.unpriced + other.unpriced,
         usage=usage,
     )
@@ -64,7 +64,7 @@ def total(costs: Iterable[Cost]) -> Cost:
 
 
 def of_row(row: dict[str, Any], zone: tzinfo) -> Cost:
-    """A row of `store.costs.sums`."""
+    """A row of `store.costs.sums` or of `store.consultations.sums`."""
     day = row.get("day")
     return Cost(
         agent=row.get("agent", ""),
@@ -72,6 +72,7 @@ def of_row(row: dict[str, Any], zone: tzinfo) -> Cost:
         task=row.get("task", ""),
         day="" if day is None else day_of(day, zone),
         attempts=row["attempts"],
+        consultations=row.get("consultations", 0),
         unpriced=row["unpriced"] or 0,
         usage=Usage(**{name: row[name] or 0 for name in _TOKENS}, usd=row["usd"]),
     )
@@ -81,6 +82,7 @@ def of_attempt(attempt: Attempt, by: tuple[str, ...], day: str) -> Cost:
     """One attempt as a sum, under the names asked for."""
     used = attempt.usage
     names = {
+        "kind": attempt.kind,
         "agent": attempt.agent,
         "model": attempt.used_model or attempt.model,
         "day": day,
@@ -90,9 +92,19 @@ def of_attempt(attempt: Attempt, by: tuple[str, ...], day: str) -> Cost:
     return Cost(
         **{name: names[name] for name in by},
         attempts=1,
+        consultations=0,
         unpriced=int(used.usd is None and tokens > 0),
         usage=used,
     )
+
+
+def of_consultation(one: Consultation, day: str) -> Cost:
+    """One consultation as a sum, under all its names."""
+    used = one.usage
+    return Cost(
+        kind=one.kind, agent=one.agent, model=one.model, day=day, task=one.task, consultations=1,
+        unpriced=int(used.usd is None and used.input_tokens + used.output_tokens > 0), usage=used,
+    )  # fmt: skip
 
 
 def grouped(costs: Iterable[Cost], by: tuple[str, ...]) -> list[Cost]:
@@ -107,9 +119,11 @@ def grouped(costs: Iterable[Cost], by: tuple[str, ...]) -> list[Cost]:
 
 
 def period(
-    since: float, rows: Iterable[dict[str, Any]], took: dict[str, dict[str, float]]
-) -> Period:
-    """How attempts went, of the rows of `store.costs.outcomes` and `durations`."""
+    since: float, rows: Iterable[dict[str, Any]], took: dict[str, dict[str, float]],
+    asked: Iterable[Cost] = (),
+) -> Period:  # fmt: skip
+    """How attempts went, of the rows of `store.costs.outcomes` and `durations`; `asked` are the
+    sums of consultations by agent."""
     outcomes: dict[str, int] = {}
     errors: dict[str, int] = {}
     agents: dict[str, AgentRecord] = {}
@@ -119,14 +133,18 @@ def period(
         if error:
             errors[error] = errors.get(error, 0) + n
         old = agents.get(name, AgentRecord(agent=name))
-        known = [usd for usd in (old.usd, row["usd"]) if usd is not None]
         done = n if row["outcome"] in ("done", "in_review") else 0
         judged = n if row["outcome"] not in STOPPED and error not in NOT_ITS_FAULT else 0
         agents[name] = msgspec.structs.replace(
             old, attempts=old.attempts + n, done=old.done + done, judged=old.judged + judged,
-            usd=sum(known) if known else None,
+            usd=_sum(old.usd, row["usd"]),
             p50_seconds=took.get(name, {}).get("p50"), p95_seconds=took.get(name, {}).get("p95"),
         )  # fmt: skip
+    for one in asked:
+        old = agents.get(one.agent, AgentRecord(agent=one.agent))
+        agents[one.agent] = msgspec.structs.replace(
+            old, consultations=one.consultations, usd=_sum(old.usd, one.usage.usd)
+        )
     return Period(
         since=since,
         attempts=sum(outcomes.values()),
@@ -134,6 +152,12 @@ def period(
         errors=_by_count(errors),
         agents=tuple(sorted(agents.values(), key=lambda one: -one.attempts)),
     )
+
+
+def _sum(*usd: float | None) -> float | None:
+    """The sum of what is known; None where nothing is."""
+    known = [one for one in usd if one is not None]
+    return sum(known) if known else None
 
 
 def _by_count(counts: dict[str, int]) -> dict[str, int]:

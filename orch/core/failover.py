@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import msgspec
 
 from orch.core.retry import USED_UP
@@ -10,6 +12,9 @@ from orch.model import Attempt, ErrorClass
 
 FREE_AGENT = "opencode"
 """Whose models `model_map.free` names, unless it says `agent:model`."""
+
+FREE_PROTOCOL = "opencode"
+"""Whose agents can be asked which of their models are free."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +29,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """All who may go on. `field`: the agents; `resting`: those of them that come back by
     themselves; `models`: what each agent would use now (None: all of its models rest); `free`: the
-    free models that can be used, with their agents; `wanted`: the agent that a person named."""
+    free models that can be used, with their agents, or a pattern where the agent must be asked for
+    them first; `wanted`: the agent that a person named."""
 
     field: Field
     resting: frozenset[str] = frozenset()
@@ -41,13 +47,25 @@ def free_model(entry: str) -> tuple[str, str]:
     return FREE_AGENT, entry
 
 
+def is_pattern(model: str) -> bool:
+    """Whether this stands for the free models that an agent has, by their names: `*` for all of
+    them, `opencode/*` for those of one provider."""
+    return "*" in model
+
+
+def matching(pattern: str, models: tuple[str, ...]) -> tuple[str, ...]:
+    """The models that a pattern stands for."""
+    return tuple(model for model in models if fnmatchcase(model, pattern))
+
+
 def onward(
     last: Attempt, error: ErrorClass | None, tried: list[Attempt], chain: Chain
 ) -> Choice | None:
     """Who goes on after `last`, which ended with `error`; None when all have been tried. `tried`
     are the task's ended attempts, `last` among them."""
     model = chain.models.get(last.agent)
-    if error in _MODEL_MATTERS and last.model and model and model != last.model:
+    usable = last.agent not in chain.field.unavailable
+    if error in _MODEL_MATTERS and last.model and model and model != last.model and usable:
         return Choice(agent=last.agent, model=model, reason=f"the next model: {model}")
     spent = used_up(tried, chain)
     if chain.wanted:
@@ -60,7 +78,8 @@ def onward(
     been = {(one.agent, one.model) for one in tried}
     for agent, free in chain.free:
         if (agent, free) not in been:
-            return Choice(agent=agent, model=free, reason=f"a free model: {free}")
+            what = f"the free models of {agent}" if is_pattern(free) else f"a free model: {free}"
+            return Choice(agent=agent, model=free, reason=what)
     if any(name not in spent for name in chain.resting):
         return Choice(agent=last.agent, model=last.model, reason="all rest", waits=True)
     return None

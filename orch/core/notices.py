@@ -28,8 +28,12 @@ def of(name: str, task: str, data: dict[str, Any]) -> Notice | None:
         return _task_changed(task, data)
     if name == "agent_broken":
         agent, why = str(data.get("agent", "")), str(data.get("reason", ""))
-        text = f"the agent {agent} cannot be used ({why}), until `orch agents --check` passes"
-        return Notice(level=ERROR, text=text, about=f"agent:{agent}")
+        account = str(data.get("account", ""))
+        whole = f", nor any other of its account {account}" if account else ""
+        text = (
+            f"the agent {agent} cannot be used{whole} ({why}), until `orch agents --check` passes"
+        )
+        return Notice(level=ERROR, text=text, about=f"agent:{account or agent}")
     if name == "approval_asked":
         what = f"may use {data.get('tool')}: {data.get('text')}"
         asked = data.get("text") if data.get("options") else f"whether it {what}"
@@ -61,7 +65,7 @@ def settled(name: str, data: dict[str, Any]) -> str | None:
     if name == "job_ended" and _went_well(data):
         return f"job:{data.get('project')}:{data.get('job')}"
     if name in ("cooldowns_cleared", "agent_mended"):
-        return f"agent:{data.get('agent') or '*'}"
+        return f"agent:{data.get('account') or data.get('agent') or '*'}"
     return None
 
 

@@ -39,6 +39,9 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 MISSING = "is not installed"
 """How the reason of an agent begins whose program there is not."""
 
+RESTS_WITH_MODELS = "rests with all of its models"
+"""The reason of an agent of whose models none can be used now."""
+
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
     """The choice and its reason; an empty agent: none can be used, `reason` says why."""

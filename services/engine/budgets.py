@@ -14,7 +14,7 @@ from orch.config.schema import Config
 from orch.core import periods
 from orch.errors import OrchError
 from orch.model import Attempt, Phase, Status, Task, Usage
-from orch.store import attempts, costs, tasks
+from orch.store import attempts, consultations, costs, tasks
 from orch.tools.zone import machine_zone
 from services.engine.notices import Notices
 
@@ -37,7 +37,7 @@ class Budgets(Notices):
         """What an attempt may spend, beside what its task, and all others today, have spent."""
         asked, day = config.budget, self.loaded.config.budget.max_usd_per_day
         tokens, usd = (
-            costs.spent_on(self.store, attempt.task, attempt.id)
+            self.spent_on(attempt.task, attempt.id)
             if asked.max_tokens_per_task or asked.max_usd_per_task
             else (0, 0.0)
         )
@@ -59,11 +59,20 @@ class Budgets(Notices):
         return budget.written(limits, own_prices(config), attempt.model)
 
     def spent_today(self, but: int = 0) -> float:
-        """USD of the day so far, as far as they are known: attempts that ended in it, and those
-        that run, `but` one (by its id)."""
-        ended = costs.spent_since(self.store, periods.day_start(self.now(), self.zone))
+        """USD of the day so far, as far as they are known: attempts that ended in it, those that
+        run, `but` one (by its id), and consultations."""
+        since = periods.day_start(self.now(), self.zone)
+        ended = costs.spent_since(self.store, since)
+        ended += consultations.spent_since(self.store, since)
         running = [a for a in attempts.open_ones(self.store) if a.id != but]
         return ended + sum(self.used_by(one).usage.usd or 0.0 for one in running)
+
+    def spent_on(self, task: str, but: int = 0) -> tuple[int, float]:
+        """Tokens that count against a budget and USD of a task since it was last started over: of
+        its attempts, `but` one (by its id), and of what was asked about it."""
+        tokens, usd = costs.spent_on(self.store, task, but)
+        more, dollars = consultations.spent_on(self.store, task)
+        return tokens + more, usd + dollars
 
     def used_by(self, attempt: Attempt) -> Attempt:
         """An attempt with what it has used until now, and the model that answers."""
@@ -83,15 +92,18 @@ class Budgets(Notices):
         task = tasks.get(self.store, attempt.task)
         config = self.config_of(task.project)
         spec = config.agents.get(attempt.agent)
+        dialect = spec.protocol if spec else ""
+        found = self.with_price(usage, model or attempt.model, dialect, config)
+        return msgspec.structs.replace(attempt, usage=found, used_model=model[:200])
+
+    def with_price(self, usage: Usage, model: str, dialect: str, config: Config) -> Usage:
+        """What a model used, as an agent of this protocol told it, priced."""
         used = TokensUsed(
             usage.input_tokens, usage.output_tokens, usage.cache_read_tokens,
             usage.cache_write_tokens, usage.usd,
         )  # fmt: skip
-        dialect = spec.protocol if spec else ""
-        usd = prices.usd(used, model or attempt.model, dialect, own_prices(config))
-        return msgspec.structs.replace(
-            attempt, usage=msgspec.structs.replace(usage, usd=usd), used_model=model[:200]
-        )
+        usd = prices.usd(used, model, dialect, own_prices(config))
+        return msgspec.structs.replace(usage, usd=usd)
 
     def account(self, attempt: Attempt, usage: Usage) -> dict[str, Any]:
         """The columns of what an attempt has used in the end. `usage` is what its messages say, as
@@ -145,7 +157,7 @@ class Budgets(Notices):
         asked = self.config_of(task.project).budget
         if not (asked.max_tokens_per_task or asked.max_usd_per_task) or self.costs_nothing(task):
             return False
-        tokens, usd = costs.spent_on(self.store, task.key)
+        tokens, usd = self.spent_on(task.key)
         limits = budget.Limits(max_tokens=asked.max_tokens_per_task, max_usd=asked.max_usd_per_task)
         found = budget.reached(limits, tokens, usd, self.now()) if tokens or usd else None
         if found is None:

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from orch.core import costs, periods
 from orch.messages import Costs, GetCosts, GetMetrics, Message, Metrics
-from orch.model import Attempt
+from orch.model import Cost
 from orch.service import Later, answers
-from orch.store import attempts, tasks
+from orch.store import attempts, consultations, tasks
 from orch.store import costs as rows
 from orch.store.db import Store
 from services.engine.attempts import DAY
@@ -22,7 +22,7 @@ MOST_ROWS = 1000
 
 
 class CostDesk(Budgets):
-    """Answers sums over attempts. The sums are read aside: there may be many rows."""
+    """Answers sums over attempts and consultations. They are read aside: there may be many rows."""
 
     @answers(GetCosts)
     def get_costs(self, request: GetCosts) -> Later | Costs:
@@ -40,34 +40,43 @@ class CostDesk(Budgets):
         ]
 
         def read(store: Store) -> Costs:
-            found = [
-                costs.of_row(row, self.zone)
-                for row in rows.sums(store, since, now, by, request.project, MOST_ROWS)
-            ]
-            sums = rows.sums(store, since, now, (), request.project)
-            total = costs.total([*(costs.of_row(row, self.zone) for row in sums), *running])
+            found = self._sums(store, since, now, by, request.project)
+            total = costs.total([*self._sums(store, since, now, (), request.project), *running])
             groups = costs.grouped([*found, *running], by) if by else []
             return Costs(since, now, by, tuple(groups[:MOST_ROWS]), total)
 
         return self._read(read)
 
+    def _sums(
+        self, store: Store, since: float, until: float, by: tuple[str, ...], project: str
+    ) -> list[Cost]:
+        """Sums over attempts, and those over consultations behind them."""
+        span = (store, since, until, by, project, MOST_ROWS)
+        found = [*rows.sums(*span), *consultations.sums(*span)]
+        return [costs.of_row(row, self.zone) for row in found]
+
     def _of_task(self, request: GetCosts) -> Costs:
-        """A task's attempts one by one, and what its budget is."""
+        """A task's attempts and consultations one by one, and what its budget is."""
         task = self.find(request.id, request.project)
+        by = ("kind", *costs.BY)
         found = [self.used_by(one) for one in attempts.of_task(self.store, task.key)]
-        each = [
-            costs.of_attempt(one, ("agent", "model", "day", "task"), self._day_of(one))
-            for one in found
+        timed = [
+            (one.started_at, costs.of_attempt(one, by, self._day_of(one.ended_at))) for one in found
         ]
+        timed += [
+            (one.at, costs.of_consultation(one, self._day_of(one.at)))
+            for one in consultations.of_task(self.store, task.key)
+        ]
+        each = [cost for _, cost in sorted(timed, key=lambda pair: pair[0])]
         budget = self.config_of(task.project).budget
         return Costs(
-            task.created_at, self.now(), ("agent", "model", "day", "task"),
+            task.created_at, self.now(), by,
             tuple(each), costs.total(each), task.key,
             budget.max_tokens_per_task, budget.max_usd_per_task,
         )  # fmt: skip
 
-    def _day_of(self, attempt: Attempt) -> str:
-        return periods.day_of(attempt.ended_at or self.now(), self.zone)
+    def _day_of(self, at: float | None) -> str:
+        return periods.day_of(at or self.now(), self.zone)
 
     @answers(GetMetrics)
     def get_metrics(self, _request: GetMetrics) -> Later:
@@ -78,7 +87,9 @@ class CostDesk(Budgets):
             found = []
             for since in (now - DAY, now - 7 * DAY):
                 took = rows.durations(store, since, costs.STOPPED, costs.NOT_ITS_FAULT)
-                found.append(costs.period(since, rows.outcomes(store, since), took))
+                sums = consultations.sums(store, since, now, ("agent",))
+                asked = [costs.of_row(row, self.zone) for row in sums]
+                found.append(costs.period(since, rows.outcomes(store, since), took, asked))
             return Metrics(tuple(found))
 
         return self._read(read)

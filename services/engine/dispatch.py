@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import heapq
 import random
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from orch.config.schema import BUILT_IN, AgentConfig, Config
+from orch.config.schema import Config
 from orch.core import names
 from orch.core.dispatch import Holds, Limits, Load, full, waiting_for
-from orch.core.failover import free_model
-from orch.core.prompt import one_line
-from orch.core.routing import MISSING, Field, Routed, choose, next_model, wanted
-from orch.core.weights import recovered
+from orch.core.failover import is_pattern
+from orch.core.routing import Field, Routed, choose, wanted
 from orch.errors import Unknown
 from orch.model import Attempt, Status, Task
 from orch.service import every
 from orch.store import attempts, jobs, tasks
+from orch.store.cooldowns import next_end
 from services.engine.budgets import Budgets
 from services.engine.skills import Skills
+from services.engine.usable import Usable
 from services.engine.work import missing_tools
 
 PAGE = 200
 """Tasks looked at, and new ones routed, in one go."""
 
 
-class Dispatch(Budgets, Skills):
+class Dispatch(Usable, Budgets, Skills):
     """Routes what is new, claims what fits into the slots."""
 
     due_at: float | None = None
@@ -47,6 +46,9 @@ class Dispatch(Budgets, Skills):
         """The tasks about which a router is being asked: project and the router's agent."""
         return {}
 
+    def await_free(self, task: Task) -> None:
+        """Have asked for the models that a task's pattern stands for; see `FreeModels`."""
+
     def dispatch(self) -> None:
         """Route and start what can be: one transaction, then the claimed attempts begin."""
         if self.not_taking():
@@ -57,7 +59,7 @@ class Dispatch(Budgets, Skills):
         except Unknown:
             return
         now = self.now()
-        due = (tasks.next_due(self.store, now), jobs.next_warm(self.store, now))
+        due = (tasks.next_due(self.store, now), next_end(self.store, now))
         self.due_at = min((at for at in due if at is not None), default=None)
         for one in begun:
             if isinstance(one, Attempt):
@@ -81,75 +83,6 @@ class Dispatch(Budgets, Skills):
         return f"the database: {self.problem}" if self.problem else ""
 
     # ---- routing -----------------------------------------------------------------------------
-
-    def field(self, config: Config) -> Field:
-        """The agents that a project's tasks may go to, and why the others may not. The built-in
-        `shell` runs what a task's body says, so it is chosen only when named, or when there is no
-        other agent at all; a vendor's CLI that is built in, but not installed, is none."""
-        cooling, broken = jobs.cooling(self.store, self.now()), jobs.broken(self.store)
-        wanted = config.router.agents or tuple(
-            name for name, spec in config.agents.items()
-            if spec.protocol != "shell" and not (name in VENDORS and _not_installed(spec))
-        )  # fmt: skip
-        unavailable: dict[str, str] = {}
-        resting: set[str] = set()
-        for name, spec in config.agents.items():
-            if name in config.router.disabled_agents:
-                unavailable[name] = "is disabled"
-            elif name in broken:
-                unavailable[name] = f"is out of use until `orch agents --check` ({broken[name]})"
-            elif name in cooling:
-                until, reason = cooling[name]
-                unavailable[name] = f"rests for {max(1, round(until - self.now()))} s ({reason})"
-                resting.add(name)
-            elif problem := _not_installed(spec):
-                unavailable[name] = problem
-            elif self.model_for(name, "", config) is None:
-                unavailable[name] = "rests with all of its models"
-                resting.add(name)
-        usable = tuple(n for n in wanted if n in config.agents and n not in unavailable)
-        others = tuple(n for n in config.agents if n not in wanted and n not in unavailable)
-        return Field(
-            available=usable or (others if not wanted else ()),
-            unavailable=unavailable,
-            weights=self.weights(),
-            resting=frozenset(resting.intersection(wanted)),
-        )
-
-    def mark_broken(self, agent: str, reason: str) -> None:
-        """Take an agent out of use until a check of it passes; people are told once."""
-        if jobs.mark_broken(self.store, agent, one_line(reason), self.now()):
-            self.event("agent_broken", "", agent=agent, reason=one_line(reason))
-
-    def weights(self) -> dict[str, float]:
-        """Each agent's weight now; one that is not in it has the full one."""
-        now = self.now()
-        told = jobs.weights(self.store)
-        return {agent: recovered(weight, now - at) for agent, (weight, at) in told.items()}
-
-    def model_for(self, agent: str, complexity: str, config: Config) -> str | None:
-        """The model an agent uses for a task of this complexity: the mapped one, else the first
-        of its own that does not rest; '' for its own default, None when all of them rest."""
-        mapped = config.model_map.of(complexity, agent)
-        spec = config.agents.get(agent)
-        free = (model for name, model in map(free_model, config.model_map.free) if name == agent)
-        known = (mapped, *(spec.models if spec else ()), *free)
-        models = tuple(dict.fromkeys(model for model in known if model))
-        return next_model(models, jobs.cooling_models(self.store, agent, self.now()))
-
-    def free_models(self, config: Config) -> tuple[tuple[str, str], ...]:
-        """The free models that can be used now, each with its agent: also of an agent whose other
-        models rest."""
-        out = {*jobs.broken(self.store), *config.router.disabled_agents}
-        now = self.now()
-        return tuple(
-            (agent, model)
-            for agent, model in (free_model(entry) for entry in config.model_map.free)
-            if agent in config.agents
-            and agent not in out
-            and not _not_installed(config.agents[agent])
-            and model not in jobs.cooling_models(self.store, agent, now)
-        )
 
     def routed(self, task: Task, config: Config, without: str = "") -> Routed:
         """The agent for a task, by its wish, then the router's mode; not the agent `without`. Where
@@ -325,13 +258,16 @@ class Dispatch(Budgets, Skills):
                 continue
             if agents is not None and not self.costs_nothing(task):
                 continue
+            if not asks and is_pattern(task.model):
+                self.await_free(task)
+                continue
             if not asks:
                 agent = self._still_usable(task)
                 if not agent or full(task.project, agent, load, limits) or self._lacks(task):
                     continue
-                if self.lacks_budget(task):
-                    continue
-            yield task if asks else self._claim(task, agent)
+            if self.lacks_budget(task):
+                continue
+            yield task if asks else self._claim(tasks.get(self.store, task.key), agent)
             load = load.plus(task.project, agent)
             if load.total >= limits.total:
                 return
@@ -339,7 +275,10 @@ class Dispatch(Budgets, Skills):
     def _still_usable(self, task: Task) -> str:
         config = self.config_of(task.project)
         usable = task.agent in config.agents and task.agent not in self.field(config).unavailable
-        if usable or (task.agent, task.model) in self.free_models(config):
+        if usable and task.model in self.resting_models(task.agent, config):
+            model = self.model_for(task.agent, task.complexity, config) or ""
+            tasks.update(self.store, task.key, self.now(), model=model)
+        if usable or (task.agent, task.model) in self.free_models(config, late=True):
             return task.agent
         chosen = self.routed(task, config)
         if chosen.agent:
@@ -394,13 +333,3 @@ class Dispatch(Budgets, Skills):
 
 
 WAITING = (Status.NEW, Status.ROUTED)
-
-VENDORS = frozenset(BUILT_IN["agents"]) - {"shell"}
-"""The vendors' CLIs that every configuration knows."""
-
-
-def _not_installed(spec: AgentConfig) -> str:
-    if spec.protocol == "shell" or not spec.command or "{" in spec.command[0]:
-        return ""
-    program = spec.command[0]
-    return "" if shutil.which(program) else f"{MISSING} ({program} is not on PATH)"

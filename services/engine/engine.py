@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.engine.costs import CostDesk
+from services.engine.free_models import FreeModels
 from services.engine.garbage import GarbageDesk
 from services.engine.hooks import HookDesk
 from services.engine.jobs import JobDesk
@@ -18,6 +19,7 @@ from services.engine.spending import Spending
 class Engine(
     QueueDesk,
     PlanDesk,
+    FreeModels,
     Preparing,
     HookDesk,
     Spending,

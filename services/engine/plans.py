@@ -7,7 +7,7 @@ from orch.errors import Refused
 from orch.messages import AddPlan, AddTask, PlanAdded, PlannedTask
 from orch.model import Status
 from orch.service import answers
-from orch.store import tasks
+from orch.store import consultations, tasks
 from services.engine.tasks import TaskDesk
 
 SOURCE = "plan"
@@ -23,6 +23,7 @@ class PlanDesk(TaskDesk):
         plan.check(request.tasks)
         with self.write():
             parent = self._goal(request)
+            consultations.adopt(self.store, request.asked, parent)
             keys: list[str] = []
             for step in request.tasks:
                 keys.append(self._planned(request, parent, step, keys))

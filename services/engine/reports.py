@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from orch.core.cooldowns import named
 from orch.errors import Malformed, OrchError
 from orch.messages import (
-    ClearCooldowns,
     Done,
     EffectDone,
     EffectFailed,
@@ -82,23 +82,24 @@ class ReportDesk(Attempts):
         problems = [self.config_problem, *self.loaded.problems, *self.skill_problems()]
         if self.problem:
             problems.append(f"database: {self.problem}")
-        cooling, broken = jobs.cooling(self.store, self.now()), jobs.broken(self.store)
-        for agent, why in broken.items():
-            problems.append(f"{agent} is out of use until `orch agents --check` passes: {why}")
+        rests = self.rests().told(self.agents_with_accounts())
+        for one in rests:
+            if one.broken:
+                who = named(one.agent, one.account)
+                passes = "until `orch agents --check` passes"
+                problems.append(f"{who} is out of use {passes}: {one.reason}")
         return Overview(
             slots_used=self.load().total,
             slots_max=self.loaded.config.engine.max_parallel,
             counts=tasks.counts(self.store),
             sessions=self._sessions(open_now[:500]),
             problems=tuple(text for text in problems if text),
-            cooldowns={agent: until for agent, (until, _) in cooling.items()},
-            broken=broken,
-            resting=tuple(jobs.resting(self.store, self.now())),
+            rests=rests,
             agents=attempts.record(self.store, self.now() - 7 * DAY),
             notices=tuple(notices.latest(self.store, self.now() - DAY, 5)),
         )
 
-    # ---- meta and cooldowns ------------------------------------------------------------------
+    # ---- meta --------------------------------------------------------------------------------
 
     @answers(GetMeta)
     def get_meta(self, request: GetMeta) -> Metas:
@@ -117,15 +118,6 @@ class ReportDesk(Attempts):
                 jobs.set_meta(self.store, task.key, key, value)
             self.event("meta_changed", task.key, keys=sorted(request.values))
         self.sidecar(task.key)
-        return Done()
-
-    @answers(ClearCooldowns)
-    def clear_cooldowns(self, request: ClearCooldowns) -> Done:
-        """Let agents be used again."""
-        with self.write():
-            jobs.warm(self.store, request.agent)
-            self.event("cooldowns_cleared", "", agent=request.agent)
-        self.stir()
         return Done()
 
     # ---- the outbox --------------------------------------------------------------------------

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from orch.config.schema import Config
 from orch.core import names, retry
 from orch.core import review as core
 from orch.core.dispatch import full
 from orch.core.prompt import one_line
 from orch.core.review import Seen, Step
+from orch.core.routing import RESTS_WITH_MODELS, Field
 from orch.errors import Refused, Unknown
 from orch.messages import Done, ReviewTask, SessionChanged
 from orch.model import Attempt, Phase, Review, Status, Task, Verdict
@@ -86,8 +88,9 @@ class Reviews(Merges, Attempts):
     # ---- a review begins ---------------------------------------------------------------------
 
     def _begin_review(self, task: Task, head: str) -> None:
-        agent, problem = self._reviewer(task, head)
-        if problem and not self.field(self.config_of(task.project)).resting:
+        field = self._reviewers(task)
+        agent, problem = self._reviewer(task, head, field)
+        if problem and not field.resting:
             with self.write():
                 reason = f"no agent can review it: {problem}"
                 self.conclude(task, core.Step(do="person", reason=reason))
@@ -108,13 +111,33 @@ class Reviews(Merges, Attempts):
         self._why[task.key] = f"its review by {agent}"
         self.advance(attempt)
 
-    def _reviewer(self, task: Task, head: str) -> tuple[str, str]:
+    def _reviewers(self, task: Task) -> Field:
+        """The agents that may review now: not those whose models for it all rest."""
+        config = self.config_of(task.project)
+        field = self.field(config)
+        asked = {*field.available, config.workflow.review_agent} & {*config.agents}
+        rest = [name for name in asked if self._review_model(name, task, config) is None]
+        return msgspec.structs.replace(
+            field, available=tuple(name for name in field.available if name not in rest),
+            unavailable=dict.fromkeys(rest, RESTS_WITH_MODELS) | field.unavailable,
+            resting=field.resting | set(rest),
+        )  # fmt: skip
+
+    def _review_model(self, agent: str, task: Task, config: Config) -> str | None:
+        """The model that an agent reviews with: the mapped one unless it rests, else as for work;
+        None when all of them rest."""
+        mapped = config.model_map.of("review", agent)
+        if mapped and mapped not in self.resting_models(agent, config):
+            return mapped
+        return self.model_for(agent, task.complexity, config)
+
+    def _reviewer(self, task: Task, head: str, field: Field) -> tuple[str, str]:
         config = self.config_of(task.project)
         past = attempts.of_task(self.store, task.key)
         return core.reviewer(
             authors=tuple(one.agent for one in past if one.kind == "work"),
             configured=config.workflow.review_agent,
-            field=self.field(config),
+            field=field,
             unfit=frozenset(n for n, s in config.agents.items() if s.protocol in CANNOT_REVIEW),
             failed=frozenset(
                 one.agent for one in past if one.kind == "review" and one.head == head
@@ -124,8 +147,7 @@ class Reviews(Merges, Attempts):
 
     def _claim_review(self, task: Task, agent: str, head: str) -> Attempt:
         config = self.config_of(task.project)
-        mapped = config.model_map.of("review", agent)
-        model = mapped or self.model_for(agent, task.complexity, config) or ""
+        model = self._review_model(agent, task, config) or ""
         made = attempts.insert(self.store, task.key, self.next_fence(), agent, model, self.now())
         folder = self.home.task_folder(names.task_folder(task.key)) / "attempts" / str(made.n)
         attempts.update(

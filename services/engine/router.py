@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from pathlib import Path
 
 import msgspec
@@ -13,16 +14,18 @@ from orch.agents.question import Question, Reply, asking
 from orch.config.schema import AgentConfig, Config
 from orch.core import retry
 from orch.core import router as core
+from orch.core.cooldowns import named
 from orch.core.routing import Field, passed_over, wanted
 from orch.core.weights import FULL, limited
 from orch.errors import ConfigError, Malformed, OrchError, Refused
 from orch.messages import TaskRouted
-from orch.model import ErrorClass, Skill, Status, Task, Usage
+from orch.model import Consultation, ErrorClass, Skill, Status, Task, Usage
 from orch.paths import Home
 from orch.service import Later
 from orch.store import jobs, tasks
 from orch.tools import question
 from orch.tools.prompts import render
+from services.engine.consulting import Consulting
 from services.engine.dispatch import Dispatch
 from services.engine.work import agent_spec
 
@@ -58,7 +61,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     run: str
 
 
-class Router(Dispatch):
+class Router(Consulting, Dispatch):
     """Asks the router agent. What is asked is kept in memory only: an engine that starts asks
     again, after it has ended what a dead one left running."""
 
@@ -102,8 +105,8 @@ class Router(Dispatch):
         if problem:
             return f"{name} {problem}"
         model = core.model_of(config.router)
-        if model in jobs.cooling_models(self.store, name, self.now()):
-            return f"{model} of {name} rests"
+        if model in self.resting_models(name, config):
+            return f"{model} of {named(name, config.account_of(name))} rests"
         return ""
 
     def why_not_asked(self, task: Task, config: Config, reason: str) -> str:
@@ -163,6 +166,7 @@ class Router(Dispatch):
         outcome: TaskRouted | OrchError
         try:
             with self.write():
+                self._pay(order, reply)
                 outcome = self._judged(order, reply)
         except OrchError as error:
             outcome = error
@@ -170,14 +174,24 @@ class Router(Dispatch):
             later(outcome)
         self.stir()
 
+    def _pay(self, order: Order, reply: Reply) -> None:
+        """Count what a question has used, whatever became of its task meanwhile."""
+        if reply.usage == Usage():
+            return
+        task, router = order.task, order.config.router
+        one = Consultation(
+            key=uuid.uuid4().hex, kind="route", project=task.project, task=task.key,
+            agent=router.agent, model=core.model_of(router), usage=reply.usage,
+        )  # fmt: skip
+        used = self.keep_consultation(one)
+        self.event("router_answered", task.key, agent=one.agent, model=one.model,
+                   **asdict(used))  # fmt: skip
+
     def _judged(self, order: Order, reply: Reply) -> TaskRouted | OrchError:
         task = tasks.get(self.store, order.task.key)
         if task.status is not Status.NEW:
             return Refused(f"{task.key} is {task.status} meanwhile")
         config = self.config_of(task.project)
-        if reply.usage != Usage():
-            self.event("router_answered", task.key, agent=order.config.router.agent,
-                       model=core.model_of(order.config.router), **asdict(reply.usage))  # fmt: skip
         if reply.error is not None:
             return self._unrouted(task, config, reply)
         usable = tuple(n for n in order.names if n in self.field(config).available)
@@ -215,15 +229,16 @@ class Router(Dispatch):
 
     def _cool_router(self, config: Config, reply: Reply) -> None:
         name, model, now = config.router.agent, core.model_of(config.router), self.now()
+        account = config.account_of(name)
         if reply.error in retry.LIMITS:
             until = reply.retry_at or now + retry.LIMIT_SECONDS
-            jobs.cool(self.store, name, model, until, reply.message)
+            self.cool(account, "" if reply.whole_account else model, until, reply.message)
             weight = self.weights().get(name, FULL)
             jobs.set_weight(self.store, name, limited(weight), now)
         elif reply.error in core.BROKEN_ROUTER:
-            self.mark_broken(name, f"{reply.error}: {reply.message}")
+            self.mark_broken(reply.error, name, account, reply.message)
         elif reply.error is ErrorClass.MODEL_UNAVAILABLE and model:
-            jobs.cool(self.store, name, model, now + retry.MODEL_SECONDS, reply.message)
+            self.cool(account, model, now + retry.MODEL_SECONDS, reply.message)
 
 
 def put(order: Order) -> Reply:

@@ -27,7 +27,7 @@ from orch.messages import (
 )
 from orch.model import Profile, Status, Task
 from orch.service import answers
-from orch.store import approvals, attempts, reviews, takeovers, tasks
+from orch.store import approvals, attempts, consultations, reviews, takeovers, tasks
 from services.engine.attempts import Attempts
 
 TITLE_CHARACTERS = 20_000
@@ -244,6 +244,7 @@ class TaskDesk(Attempts):
             past = attempts.of_task(self.store, task.key, limit=1)
             columns.update(attempts=0, route_attempts=0, fresh_after=past[-1].n if past else 0)
             reviews.start_over(self.store, task.key)
+            consultations.start_over(self.store, task.key)
         tasks.update(self.store, task.key, self.now(), **columns)
         self.event("task_changed", task.key, status="new", reason=how, by=by)
         self.tell_parent(task.parent)

@@ -22,17 +22,17 @@ def configure(world: World, agents: dict[str, Any]) -> None:
     )
 
 
-def limited(world: World, name: str, runs: int, *models: str) -> dict[str, Any]:
+def limited(world: World, name: str, runs: int, *models: str, kind: str = "") -> dict[str, Any]:
     """An agent that does so many runs before its vendor refuses for an hour."""
     folder = world.root / name
     folder.mkdir()
-    command = [sys.executable, str(LIMITED), str(folder), str(runs), "3600"]
+    command = [sys.executable, str(LIMITED), str(folder), str(runs), "3600", kind]
     return {"protocol": "claude", "command": command, "models": list(models)}
 
 
 def test_failover_leaves_no_stale_agent_or_model(world: World):
     agents = {
-        "first": limited(world, "first", 0, "m1", "m2"),
+        "first": limited(world, "first", 0, "m1", "m2", kind="seven_day_opus"),
         "second": limited(world, "second", 9, "n1"),
     }
     configure(world, agents)

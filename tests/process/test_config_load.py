@@ -266,6 +266,14 @@ def test_names_of_agents_that_nobody_has_are_a_hint(place):
     )
 
 
+def test_free_models_by_pattern_need_an_agent_that_can_be_asked_for_them(place):
+    place.config('model_map: {free: ["opencode:*", "openrouter/*", "claude:haiku", "claude:*"]}\n')
+    assert load(place.home).hints == (
+        "model_map.free[3]: claude:* stands for nothing: "
+        "claude is no agent of the protocol opencode",
+    )
+
+
 @pytest.mark.parametrize(
     ("job", "problem"),
     [

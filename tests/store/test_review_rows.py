@@ -3,8 +3,8 @@
 import apsw
 import pytest
 
-from orch.model import ErrorClass, Phase, Review, Task
-from orch.store import attempts, jobs, reviews, tasks
+from orch.model import ErrorClass, Phase, Rest, Review, Task
+from orch.store import attempts, cooldowns, reviews, tasks
 from orch.store.db import Store
 from orch.store.reviews import Merge, Standing
 
@@ -78,18 +78,39 @@ def test_the_latest_merge_counts(store):
 
 def test_a_broken_agent_stays_so_whatever_the_time_and_is_marked_once(store):
     with store.transaction():
-        jobs.cool(store, "a", "", 50.0, "limit")
-        assert jobs.mark_broken(store, "a", "auth", 10.0)
-        assert not jobs.mark_broken(store, "a", "auth again", 11.0)
-        jobs.cool(store, "b", "", 50.0, "limit")
-    assert jobs.broken(store) == {"a": "auth"}
-    assert set(jobs.cooling(store, 20.0)) == {"b"}
-    assert [row[0] for row in jobs.resting(store, 20.0)] == ["b"]
+        cooldowns.cool(store, Rest(account="a", until=50.0, reason="limit"))
+        assert cooldowns.mark_broken(store, Rest(account="a", until=10.0, reason="auth"))
+        assert not cooldowns.mark_broken(store, Rest(account="a", until=11.0, reason="again"))
+        cooldowns.cool(store, Rest(account="b", until=50.0, reason="limit"))
+    a = Rest(account="a", until=50.0, reason="auth", broken=True)
+    assert cooldowns.lasting(store, 60.0) == (a,)
+    assert cooldowns.lasting(store, 20.0) == (a, Rest(account="b", until=50.0, reason="limit"))
     with store.transaction():
-        assert jobs.mend(store, "a")
-        assert not jobs.mend(store, "a")
-        assert not jobs.mend(store, "b"), "a limit is not mended by a check"
-    assert jobs.broken(store) == {}
+        assert cooldowns.mend(store, "a", "") == ["a"]
+        assert cooldowns.mend(store, "a", "") == []
+        assert cooldowns.mend(store, "b", "") == [], "a limit is not mended by a check"
+    assert [one.account for one in cooldowns.lasting(store, 20.0)] == ["b"]
+
+
+def test_an_account_and_an_agent_of_the_same_name_rest_apart(store):
+    with store.transaction():
+        cooldowns.cool(store, Rest(account="a", model="m", until=50.0))
+        cooldowns.cool(store, Rest(account="a", until=40.0))
+        assert cooldowns.mark_broken(store, Rest(agent="a", reason="missing_tool"))
+        assert cooldowns.mark_broken(store, Rest(account="c", reason="auth"))
+    assert cooldowns.next_end(store, 10.0) == 40.0
+    assert cooldowns.next_end(store, 45.0) == 50.0
+    assert cooldowns.next_end(store, 50.0) is None
+    with store.transaction():
+        assert sorted(cooldowns.mend(store, "c", "a")) == ["", "c"]
+        assert cooldowns.mark_broken(store, Rest(agent="b"))
+        cooldowns.clear(store, ("a",), "other")
+    assert cooldowns.lasting(store, 10.0) == (Rest(agent="b", broken=True),)
+    with store.transaction():
+        cooldowns.clear(store, ("other",), "b")
+        cooldowns.cool(store, Rest(account="a", until=50.0))
+        cooldowns.clear_all(store)
+    assert cooldowns.lasting(store, 10.0) == ()
 
 
 def test_attempts_are_looked_back_at_by_their_kind(store):

@@ -4,7 +4,11 @@
 ["hear"] waits for a prompt and takes it up; ["say", text]; ["print", text] is a command that runs
 on; ["ask", permission, command] waits for the reply, and says what came; ["abort"] waits for an
 abort; ["retry", attempt, seconds]; ["error", name, text]; ["finish", text]; ["event", event];
-["out", text] and ["err", text] before it listens; ["hang"]; ["exit", code].
+["out", text] and ["err", text] before it listens; ["hang"]; ["exit", code]; ["fail_with", model,
+name, text] fails when that model is asked for.
+
+`fake_opencode.py SCRIPT models --verbose` prints what is in `models` beside the script; without
+such a file it fails. Each time it is asked that, it adds a line to `asked` there.
 """
 
 from __future__ import annotations
@@ -49,6 +53,8 @@ class Fake:
 
     def hear(self) -> None:
         prompt = self.waiting("prompt").get()
+        given = prompt.get("model") or {}
+        self.model = "/".join((given.get("providerID", ""), given.get("modelID", "")))
         self.number += 1
         heard = self.message = f"msg_{self.number}"
         self.tell("message.updated", info={"id": heard, "role": "user"})
@@ -90,6 +96,12 @@ class Fake:
         self.say(text)
         self.part(type="step-finish", reason="stop", tokens=TOKENS, cost=0.25)
         self.tell("session.idle")
+
+    def fail_with(self, model: str, name: str, text: str) -> None:
+        if self.model == model:
+            self.error(name, text)
+            self.tell("session.idle")
+            self.hang()
 
     def event(self, event: dict[str, Any]) -> None:
         self.events.put(event)
@@ -144,6 +156,8 @@ fake = Fake()
 
 def main() -> None:
     """Listen, and do what the script says."""
+    if sys.argv[2:] == ["models", "--verbose"]:
+        tell_models(Path(sys.argv[1]).parent)
     script = json.loads(Path(sys.argv[1]).read_text())
     while script and script[0][0] in ("out", "err"):
         kind, text = script.pop(0)
@@ -157,6 +171,18 @@ def main() -> None:
     for action, *arguments in script:
         getattr(fake, action)(*arguments)
     signal.pause()
+
+
+def tell_models(folder: Path) -> None:
+    """Say which models there are, as the file says, and leave."""
+    with (folder / "asked").open("a") as asked:
+        asked.write(f"{os.environ['ORCH_RUN']}\n")
+    if (folder / "slow").exists():
+        signal.pause()
+    if not (folder / "models").exists():
+        sys.exit("Error: the file of settings is broken")
+    print((folder / "models").read_text())
+    sys.exit()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """An agent with a limit, speaking claude's stream-json: so many runs in a window of time, and then
 the vendor's refusal with the moment at which the window ends.
 
-`limited_claude.py FOLDER RUNS SECONDS`: what it did stands in FOLDER/log, a JSON line a run.
+`limited_claude.py FOLDER RUNS SECONDS [TYPE]`: TYPE is how the vendor calls the limit. What it did
+stands in FOLDER/log, a JSON line a run.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ DONE = json.dumps({"status": "done", "summary": "done"})
 SESSION = "5e551011-0000-4000-8000-000000000002"
 
 
-def main(folder: Path, most: int, seconds: float) -> None:
+def main(folder: Path, most: int, seconds: float, kind: str) -> None:
     """Hear the prompt; do it, or refuse."""
     heard = json.loads(sys.stdin.readline())
     tell(type="system", subtype="init", model="limited-1")
     tell(**heard, isReplay=True)
     resets = take(folder, most, seconds)
     if resets:
-        limit = {"status": "rejected", "resetsAt": resets, "rateLimitType": "five_hour"}
+        limit = {"status": "rejected", "resetsAt": resets, "rateLimitType": kind}
         tell(type="rate_limit_event", rate_limit_info=limit)
         said = {
             "is_error": True,
@@ -60,4 +61,6 @@ def tell(**message: object) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    named = [word for word in sys.argv[4:5] if word and not word.startswith("-")]
+    kind = named[0] if named else "five_hour"
+    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), kind)

@@ -76,6 +76,37 @@ def test_a_task_shows_its_attempts_and_its_budget(capsys):
     assert [line.split()[0] for line in out.splitlines()[2:6]] == ["ATTEMPT", "1", "2", "total"]
 
 
+def asked(usd: float | None, **names: str) -> Cost:
+    unpriced = int(usd is None)
+    return Cost(consultations=3, unpriced=unpriced, usage=Usage(input_tokens=7, usd=usd), **names)
+
+
+def test_consultations_have_a_column_where_there_are_some(capsys):
+    rows = (one(12.5, agent="claude"), asked(0.25, agent="guide"))
+    total = Cost(attempts=2, consultations=3, unpriced=2, usage=Usage(usd=12.75))
+    printed(cost, Costs(NOON, NOON, ("agent",), rows, total), "--by", "agent")
+    out, err = capsys.readouterr()
+    lines = [line.split() for line in out.splitlines()[2:]]
+    assert lines[0][:4] == ["AGENT", "ATTEMPTS", "CONSULTED", "IN"]
+    assert [line[:3] for line in lines[1:]] == [
+        ["claude", "2", "0"], ["guide", "0", "3"], ["total", "2", "3"],
+    ]  # fmt: skip
+    assert "the price of 2 attempts or consultations is not known" in err
+
+
+def test_what_was_asked_about_a_task_stands_between_its_attempts(capsys):
+    rows = (asked(0.1, kind="plan"), asked(0.1, kind="route"), one(1.0, kind="work"),
+            asked(0.2, kind="route"), one(1.0, kind="review"))  # fmt: skip
+    answer = Costs(NOON, NOON, ("kind", "agent"), rows, Cost(), "int-5")
+    printed(cost, answer, "int-5")
+    shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()[3:]]
+    assert shown == ["plan", "route", "1", "route", "2", "total"]
+    printed(cost, answer, "int-5", as_json=True)
+    told = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["kind"] for row in told] == ["plan", "route", "work", "route", "review"]
+    assert [row["consultations"] for row in told] == [3, 3, 0, 3, 0]
+
+
 def test_programs_get_null_for_what_is_not_known(capsys):
     printed(cost, SUMS, as_json=True)
     told = json.loads(capsys.readouterr().out)
@@ -102,6 +133,15 @@ def test_metrics_show_both_periods(capsys):
     assert lines[2] == "last 7 days  6 done, 4 failed"
     assert lines[5].split() == ["claude", "10", "6", "75%", "2.0s", "1m", "30s", "$1.50"]
     assert lines[7] == "errors  4 timeout"
+
+
+def test_metrics_show_who_was_only_asked(capsys):
+    agent = AgentRecord(agent="guide", consultations=4, usd=0.25)
+    period = Period(since=NOON, agents=(agent,))
+    printed(metrics, Metrics((period, PERIOD)))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[:3] == ["AGENT", "ATTEMPTS", "CONSULTED"]
+    assert lines[3].split() == ["guide", "0", "4", "0", "-", "-", "-", "$0.25"]
 
 
 @pytest.mark.parametrize("judged, ratio", [(8, 0.75), (0, None)])

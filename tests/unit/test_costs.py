@@ -9,7 +9,7 @@ import pytest
 
 from orch.core import costs
 from orch.errors import Malformed
-from orch.model import Attempt, Cost, Phase, Usage
+from orch.model import Attempt, Consultation, Cost, Phase, Usage
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -68,6 +68,34 @@ def test_an_attempt_is_named_by_the_model_that_answered():
                       model="sonnet", used_model="claude-sonnet-4-5")  # fmt: skip
     found = costs.of_attempt(attempt, ("model",), "2026-11-01")
     assert (found.model, found.agent, found.day) == ("claude-sonnet-4-5", "", "")
+
+
+def test_a_consultation_is_told_by_all_its_names_and_summed_beside_attempts():
+    def asked(usd: float | None, tokens: int = 10) -> Cost:
+        used = Usage(input_tokens=tokens, usd=usd)
+        one = Consultation(key="k", kind="route", project="o/r", agent="claude", model="haiku",
+                           task="int-1", usage=used)  # fmt: skip
+        return costs.of_consultation(one, "2026-11-01")
+
+    found = asked(0.5)
+    assert (found.kind, found.agent, found.model) == ("route", "claude", "haiku")
+    assert (found.day, found.task) == ("2026-11-01", "int-1")
+    assert (found.attempts, found.consultations, found.unpriced) == (0, 1, 0)
+    assert [asked(None).unpriced, asked(None, 0).unpriced] == [1, 0]
+    (both,) = costs.grouped([one(1, task="int-1"), asked(0.5), asked(None)], ("task",))
+    assert (both.attempts, both.consultations, both.unpriced, both.usage.usd) == (1, 2, 1, 1.5)
+
+
+def test_metrics_hold_what_was_asked_of_an_agent_without_judging_it():
+    row = {"agent": "a", "outcome": "done", "error_class": "", "n": 2, "usd": None}
+    asked = [
+        Cost(agent="a", consultations=3, usage=Usage(usd=0.5)),
+        Cost(agent="b", consultations=1, usage=Usage(usd=None)),
+    ]
+    found = costs.period(7.0, [row], {}, asked)
+    told = [(one.agent, one.attempts, one.consultations, one.usd) for one in found.agents]
+    assert told == [("a", 2, 3, 0.5), ("b", 0, 1, None)]
+    assert (found.attempts, found.outcomes) == (2, {"done": 2})
 
 
 def test_a_record_judges_only_what_says_something_about_the_agent():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orch.core.failover import Chain, account, free_model, onward
+from orch.core.failover import Chain, account, free_model, is_pattern, matching, onward
 from orch.core.routing import Field
 from orch.model import Attempt, ErrorClass, Phase
 
@@ -16,8 +16,8 @@ def attempt(agent, error, model="", n=1):
     )  # fmt: skip
 
 
-def chain(available=("a", "b", "c"), **more):
-    return Chain(field=Field(available=available), **more)
+def chain(available=("a", "b", "c"), unavailable=None, **more):
+    return Chain(field=Field(available=available, unavailable=unavailable or {}), **more)
 
 
 def goes(past, given):
@@ -35,6 +35,12 @@ def goes(past, given):
             [attempt("a", E.OVERLOADED, "big")],
             {"available": ("b",), "models": {"a": None, "b": "x"}},
             ("b", "x", False),
+        ),
+        # where the whole account rests, its other models do too
+        (
+            [attempt("a", E.USAGE_LIMIT, "big")],
+            {"available": ("b",), "unavailable": {"a": "rests"}, "models": {"a": "small"}},
+            ("b", "", False),
         ),
         # a model that there is not: the next one, else the agent is passed over
         (
@@ -60,6 +66,18 @@ def goes(past, given):
             {"available": ("a",), "free": (("opencode", "p/free"), ("opencode", "p/two"))},
             ("opencode", "p/two", False),
         ),
+        # a pattern, where an agent is to be asked for its free models, in its turn
+        (
+            [attempt("a", E.REFUSAL), attempt("opencode", E.REFUSAL, "p/free", n=2)],
+            {"available": ("a",), "free": (("opencode", "p/free"), ("opencode", "*"))},
+            ("opencode", "*", False),
+        ),
+        (
+            [attempt("a", E.REFUSAL)],
+            {"available": ("a", "b"), "free": (("opencode", "*"),)},
+            ("b", "", False),
+        ),
+        ([attempt("a", E.REFUSAL)], {"wanted": "a", "free": (("opencode", "*"),)}, None),
         (
             [attempt("a", E.USAGE_LIMIT)],
             {"available": (), "resting": frozenset({"a"})},
@@ -103,7 +121,19 @@ def test_what_was_tried_is_told():
         ("openrouter/x:free", "opencode", "openrouter/x:free"),
         ("claude:haiku", "claude", "haiku"),
         ("mine:a/b:free", "mine", "a/b:free"),
+        ("opencode:*", "opencode", "*"),
+        ("opencode/*", "opencode", "opencode/*"),
+        ("mine:groq/*", "mine", "groq/*"),
     ],
 )
 def test_a_free_model_is_opencodes_unless_it_names_its_agent(entry, agent, model):
     assert free_model(entry) == (agent, model)
+
+
+def test_a_pattern_stands_for_models_of_an_agent_by_their_names():
+    models = ("opencode/a-free", "groq/b", "openrouter/x/y:free")
+    assert [is_pattern(one) for one in ("*", "opencode/*", *models)] == [True, True, *[False] * 3]
+    assert matching("*", models) == models
+    assert matching("opencode/*", models) == models[:1]
+    assert matching("*:free", models) == models[2:]
+    assert matching("nobody/*", models) == ()

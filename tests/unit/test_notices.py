@@ -20,6 +20,9 @@ from orch.core import notices
         ("task_changed", {"status": "done"}, "", ""),
         ("agent_broken", {"agent": "claude", "reason": "auth: 401"}, "error",
          "the agent claude cannot be used (auth: 401), until `orch agents --check` passes"),
+        ("agent_broken", {"agent": "claude", "account": "team", "reason": "auth: 401"}, "error",
+         "the agent claude cannot be used, nor any other of its account team (auth: 401), "
+         "until `orch agents --check` passes"),
         ("attempt_ended", {"error_class": "auth", "agent": "claude"}, "", ""),
         ("attempt_ended", {"error_class": "timeout", "agent": "claude"}, "", ""),
         ("approval_asked", {"approval": 3, "tool": "Bash", "text": "make", "options": []}, "error",
@@ -60,6 +63,10 @@ def test_a_broken_agent_is_told_of_once_until_it_works_or_may_try_again():
     assert notices.settled("attempt_ended", ended) == "agent:codex"
     assert notices.settled("attempt_ended", ended | {"error_class": "auth"}) is None
     assert notices.settled("agent_mended", {"agent": "codex"}) == "agent:codex"
+    shared = {"agent": "codex", "account": "team"}
+    told = notices.of("agent_broken", "", shared | {"reason": "billing"})
+    assert told is not None
+    assert told.about == notices.settled("agent_mended", shared) == "agent:team"
     assert notices.settled("cooldowns_cleared", {"agent": ""}) == "agent:*"
     assert notices.settled("cooldowns_cleared", {"agent": "codex"}) == "agent:codex"
 

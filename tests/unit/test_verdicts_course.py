@@ -255,6 +255,21 @@ def test_a_rejected_rate_limit_event_states_the_reset(text, status):
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "whole"),
+    [("five_hour", True), ("seven_day", True), ("seven_day_opus", False), (None, False)],
+)
+def test_a_limit_is_the_accounts_where_claude_says_so(kind, whole):
+    event = {"type": "rate_limit_event", "rate_limit_info": LIMITED | {"rateLimitType": kind}}
+    for status in (429, None):
+        told = {"is_error": True, "api_error_status": status, "result": "You've hit your limit"}
+        assert judged("claude", event, DONE | told).whole_account is whole
+    refused = {"is_error": True, "api_error_status": 401, "result": "Invalid API key"}
+    assert judged("claude", event, DONE | refused).whole_account is False
+    retries = {"type": "system", "subtype": "api_retry", "error_status": 429, "attempt": 1}
+    assert judged("claude", event, retries, code=1).whole_account is whole
+
+
 def test_a_warning_of_a_limit_is_none():
     warned = {
         "type": "rate_limit_event",
