@@ -18,9 +18,9 @@ HEAD = """\
 
 Sessions as orch runs them, pinned versions (`.ci/real`): claude with one retry, codex with none
 (one where the failure happens once), opencode given up after two tries, gemini with one retry,
-qwen with its own six. *class* is the verdict,
-*what follows* is for the first attempt of a task. *requests* are those that asked for a step;
-*seconds*, with the start of the CLI, are of one run and not compared. Compared by `make real`;
+qwen with its own six. *class* is the verdict, *what follows* is for the first attempt of a task.
+*requests* are those that asked for a step (`1-2`: a race inside of the CLI); *seconds*, with the
+start of the CLI, are of one run and not compared. Compared by `make real`;
 written anew by `ORCH_REAL_RECORD=1 make real`.
 
 | CLI | what the server does | class | what follows | requests | message | seconds |
@@ -31,6 +31,13 @@ VARYING = (
     (re.compile(r"\d{1,2}:\d\d [AP]M"), "TIME"),
     (re.compile(r"resets .*? \(UTC\)"), "resets TIME (UTC)"),
     (re.compile(r"only ~\d+ tokens"), "only N tokens"),
+    (
+        re.compile(
+            r"Connection reset by server|Cannot connect to API: The socket connection was closed "
+            r"unexpectedly\..*"
+        ),
+        "CONNECTION CLOSED",  # by which of the two depends on what it was just doing
+    ),
     (re.compile(r"\s*\n\s*"), " "),
     (re.compile(r"\|"), "/"),
 )
@@ -80,6 +87,13 @@ def follows(verdict: Verdict, cli: str) -> str:
     return ", ".join(parts)
 
 
+def settled(found: Row, known: Row) -> Row:
+    """The known row, with the number of requests that was found where it is one of several."""
+    least, dash, most = known.requests.partition("-")
+    among = dash and int(least) <= int(found.requests) <= int(most)
+    return known._replace(requests=found.requests) if among else known
+
+
 @dataclass
 class Table:
     """The document's rows by CLI and scenario, each with the seconds it took."""
@@ -108,11 +122,21 @@ class Table:
         self.seen[key] = (found, f"{seconds:.1f}")
         if not self.recording:
             assert key in self.rows, f"not in {PATH.name}: {found}"
-            assert found == self.rows[key][0]
+            assert found == settled(found, self.rows[key][0])
 
     def keep(self) -> None:
-        """Write the document if this run records; a scenario that there is no more goes."""
+        """Write the document if this run records; a scenario that there is no more goes, a number
+        of requests that was widened by hand stays so."""
         if self.recording:
-            all_rows = self.rows | self.seen
+            all_rows = self.rows | {
+                key: (found._replace(requests=self._widened(key, found)), took)
+                for key, (found, took) in self.seen.items()
+            }
             lines = [f"| {' | '.join((*row, took))} |" for row, took in all_rows.values()]
             PATH.write_text(HEAD + "\n".join(sorted(lines)) + "\n")
+
+    def _widened(self, key: tuple[str, str], found: Row) -> str:
+        known = self.rows.get(key)
+        if known is not None and settled(found, known[0]).requests == found.requests:
+            return known[0].requests
+        return found.requests
