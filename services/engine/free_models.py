@@ -11,7 +11,7 @@ from orch.config.schema import Config
 from orch.core import failover
 from orch.core.failover import is_pattern
 from orch.core.prompt import one_line
-from orch.errors import OrchError, Refused
+from orch.errors import ConfigError, OrchError, Refused, Unknown
 from orch.model import Status, Task
 from orch.store import attempts, tasks
 from orch.tools import models as door
@@ -74,8 +74,11 @@ class FreeModels(Endings):
         """Start what can start; then ask what tasks wait for, outside of any transaction."""
         super().dispatch()
         waiting, self._await_free = list(self._await_free), {}
-        for key in waiting:
-            self._look_at_waiting(key)
+        try:
+            for key in waiting:
+                self._look_at_waiting(key)
+        except Unknown as error:
+            self.log.warning("tasks that wait for free models go on waiting: %s", error.message)
 
     def _look_at_waiting(self, key: str) -> None:
         """Ask for what a task waits for, or go on with it when that is known (or nobody can be
@@ -93,15 +96,19 @@ class FreeModels(Endings):
         if key in self._asking_free:
             return
         self._listings += 1
-        run = f"{self.home.root}:engine:models-{self._listings}"
-        order = listing(agent_spec(config.agents[agent]), run)
-        folder = self.home.state / "questions" / f"models-{self._listings}"
+        name = f"models-{self._listings}"
+        folder = self.home.state / "questions" / name
         try:
+            run = f"{self.home.root}:engine:{name}"
+            order = listing(agent_spec(config.agents[agent]), run)
             self.aside(
                 lambda: door.free_models(order, folder, ASK_SECONDS),
                 lambda models: self._models_said(agent, key, models),
                 partial(self._models_failed, agent, key), timeout=ASK_SECONDS + LATE_SECONDS,
             )  # fmt: skip
+        except ConfigError as error:
+            self._models_failed(agent, key, error)
+            return
         except Refused as error:
             self.log.warning("asking %s for its free models has to wait: %s", agent, error.message)
             return

@@ -103,6 +103,18 @@ def test_an_opencode_that_cannot_say_it_has_none(world: World):
     assert "Error: the file of settings is broken" in complaints[0]
 
 
+def test_an_opencode_that_is_configured_wrongly_has_none(world: World):
+    opencode(world)
+    world.agents = world.agents.replace('script.json"]', 'script.json", "{nope}"]')
+    world.configure()
+    world.up()
+    before = world.pid("engine")
+    task = world.add("First", "x")
+    assert tried(world, task, "needs_review") == [("cli", "", "refusal")]
+    assert "does not say which" in world.logs()
+    assert world.pid("engine") == before
+
+
 def test_an_engine_that_dies_while_opencode_is_asked_asks_again(world: World):
     folder = opencode(world)
     (folder / "slow").touch()
