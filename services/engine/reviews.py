@@ -112,16 +112,23 @@ class Reviews(Merges, Attempts):
         self.advance(attempt)
 
     def _reviewers(self, task: Task) -> Field:
-        """The agents that may review now: not those whose models for it all rest."""
+        """The agents that may review now: not those whose models for it all rest. The one that is
+        configured is waited for too, whether or not it is given work."""
         config = self.config_of(task.project)
         field = self.field(config)
         asked = {*field.available, config.workflow.review_agent} & {*config.agents}
-        rest = [name for name in asked if self._review_model(name, task, config) is None]
+        rest = [name for name in asked if self._rests(name, task, config)]
         return msgspec.structs.replace(
             field, available=tuple(name for name in field.available if name not in rest),
             unavailable=dict.fromkeys(rest, RESTS_WITH_MODELS) | field.unavailable,
             resting=field.resting | set(rest),
         )  # fmt: skip
+
+    def _rests(self, agent: str, task: Task, config: Config) -> bool:
+        rest = self.rests().of(agent, config.account_of(agent))
+        if rest is not None:
+            return not rest.broken
+        return self._review_model(agent, task, config) is None
 
     def _review_model(self, agent: str, task: Task, config: Config) -> str | None:
         """The model that an agent reviews with: the mapped one unless it rests, else as for work;

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orch.model import Rest
+from orch.store.cooldowns import cool
+from orch.store.db import Store
 from tests.support.world import World
 
 
@@ -156,3 +160,23 @@ def test_work_that_no_agent_can_review_goes_to_a_person(world: World):
     reason = "no agent can review it: shell runs commands and cannot review"
     assert waits["blocked_reason"] == reason
     assert world.git("show", f"{waits['branch']}:hello.txt") == "hi\n"
+
+
+def test_a_reviewer_that_rests_is_waited_for_though_it_is_given_no_work(critic: World):
+    store = Store(critic.home.db)
+    with store.transaction(fenced=False):
+        cool(store, Rest(account="critic", until=time.time() + 3600, reason="its limit"))
+    store.close()
+    critic.up()
+    task = reviewed(critic, "Hello", "do: write hello.txt hi", judge("approve"))
+    critic.until(lambda: "a reviewer: critic rests" in waiting(critic, task), "it waits for critic")
+    assert critic.task(task)["status"] == "in_review"
+    critic.orch("agents", "cooldowns", "--clear", "critic")
+    done = critic.wait_for(task=task, status="done")
+    assert [a["agent"] for a in done["attempts"]] == ["script", "critic"]
+
+
+def waiting(world: World, task: str) -> str:
+    """What a task waits for."""
+    said: str = world.task(task)["waiting_for"]
+    return said
