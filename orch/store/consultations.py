@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orch.model import Consultation, Usage
-from orch.store.costs import BUCKET_SECONDS
+from orch.store.costs import BUCKET_SECONDS, grouped
 from orch.store.db import Store
 
 _USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "usd")
@@ -74,12 +74,10 @@ def sums(
 ) -> list[dict[str, Any]]:
     """Consultations of a span summed as `costs.sums` sums attempts, with the same columns."""
     chosen = [f"{_KEYS[name]} AS {name}" for name in by]
-    groups = f" GROUP BY {', '.join(str(n + 1) for n in range(len(by)))}" if by else ""
-    if "day" not in by:
-        groups += f" ORDER BY usd DESC, input_tokens + output_tokens DESC LIMIT {int(limit)}"
     return store.rows(
         f"SELECT {', '.join([*chosen, _SUMS])} FROM consultations"
-        f" WHERE at >= :since AND at < :until AND (:project = '' OR project = :project){groups}",
+        " WHERE at >= :since AND at < :until AND (:project = '' OR project = :project)"
+        f"{grouped(by, limit)}",
         {"since": since, "until": until, "project": project},
     )
 

@@ -37,14 +37,19 @@ def sums(
     where = "ended_at >= :since AND ended_at < :until"
     if project:
         where += " AND task IN (SELECT key FROM tasks WHERE project = :project)"
+    return store.rows(
+        f"SELECT {', '.join([*chosen, _SUMS])} FROM attempts INDEXED BY attempts_ended"
+        f" WHERE {where}{grouped(by, limit)}",
+        {"since": since, "until": until, **({"project": project} if project else {})},
+    )
+
+
+def grouped(by: tuple[str, ...], limit: int) -> str:
+    """How sums by the first columns end: grouped and, without days, the `limit` dearest."""
     groups = f" GROUP BY {', '.join(str(n + 1) for n in range(len(by)))}" if by else ""
     if "day" not in by:
         groups += f" ORDER BY usd DESC, input_tokens + output_tokens DESC LIMIT {int(limit)}"
-    return store.rows(
-        f"SELECT {', '.join([*chosen, _SUMS])} FROM attempts INDEXED BY attempts_ended"
-        f" WHERE {where}{groups}",
-        {"since": since, "until": until, **({"project": project} if project else {})},
-    )
+    return groups
 
 
 def spent_since(store: Store, since: float) -> float:
