@@ -199,9 +199,14 @@ def unfinished(folder: Path) -> str:
     return "" if kept.out.strip() else "its commits are on no branch"
 
 
-def merges(folder: Path) -> bool:
-    """Whether a merge is under way in a worktree."""
-    return Path(_git_folder(folder), "MERGE_HEAD").exists()
+def merging(folder: Path) -> str:
+    """The first line of the message of the merge that is under way in a worktree; '' for none."""
+    private = Path(_git_folder(folder))
+    if not (private / "MERGE_HEAD").exists():
+        return ""
+    message = private / "MERGE_MSG"
+    text = message.read_text(errors="replace") if message.exists() else ""
+    return (text.splitlines() or [""])[0] or "a merge"
 
 
 def commit_all(folder: Path, message: str, name: str, email: str) -> bool:

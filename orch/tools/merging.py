@@ -122,18 +122,21 @@ def move(repo: Path, branch: str, stands: str, made: str) -> Moved:
 def join(folder: Path, commit: str, message: str, who: Identity) -> bool:
     """Bring a commit into the branch of a worktree in which nobody works. False, and the branch is
     as it was, where that needs somebody who judges. Safe to repeat, also after a death in it: what
-    is found half-merged is taken back, and what is found uncommitted is committed first."""
-    git.unlock(folder)
-    if git.merges(folder):
-        git.call(folder, "merge", "--abort")
-    git.commit_all(folder, "Keep what was not committed\n", who.name, who.email)
+    a dead one half merged is taken back (a person's merge is not: its message is another), and what
+    is found uncommitted is committed first."""
     if git.is_merged(folder, commit, "HEAD"):
         return True
+    git.unlock(folder)
+    if under_way := git.merging(folder):
+        if under_way != message.splitlines()[0]:
+            return False
+        git.call(folder, "merge", "--abort")
+    git.commit_all(folder, "Keep what was not committed\n", who.name, who.email)
     ran = git.call(
         folder, *_PLAIN, "merge", "--quiet", "--no-verify", "-m", message, commit,
         check=False, extra=who.env,
     )  # fmt: skip
-    if ran.code and git.merges(folder):
+    if ran.code and git.merging(folder):
         git.call(folder, "merge", "--abort")
     return ran.code == 0
 

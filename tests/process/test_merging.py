@@ -221,11 +221,11 @@ def test_what_conflicts_leaves_the_branch_as_it_was(repo, place):
 def test_what_a_killed_merge_left_is_taken_back_and_done_again(repo, place):
     (place / "c.txt").write_text("c\n")
     git.commit_all(place, "C\n", WHO.name, WHO.email)
-    git.call(place, "merge", "--no-commit", repo.at("work"))
+    git.call(place, "merge", "--no-commit", "-m", "Bring in", repo.at("work"))
     (Path(git.call(place, "rev-parse", "--absolute-git-dir").out.decode().strip())
      / "index.lock").touch()  # fmt: skip
     assert joined(repo, place)
-    assert not git.merges(place)
+    assert git.merging(place) == ""
     assert not git.dirty(place)
     assert git.is_merged(place, repo.at("work"), "HEAD")
 
@@ -243,3 +243,21 @@ def test_work_with_another_history_is_left_to_somebody_who_judges(repo, place):
     repo.git("branch", "-f", "work", "other")
     assert not joined(repo, place)
     assert not git.dirty(place)
+
+
+def test_a_merge_that_a_person_has_begun_there_is_left_to_them(repo, place):
+    (place / "a.txt").write_text("three\n")
+    git.commit_all(place, "Three\n", WHO.name, WHO.email)
+    repo.git("branch", "theirs", repo.at("work"))
+    git.call(place, "merge", "theirs", check=False)
+    (place / "a.txt").write_text("two and three\n")
+    assert not joined(repo, place)
+    assert git.merging(place) == "Merge branch 'theirs' into mine"
+    assert (place / "a.txt").read_text() == "two and three\n"
+
+
+def test_what_is_there_already_touches_nothing(repo, place):
+    assert joined(repo, place)
+    (place / "d.txt").write_text("d\n")
+    assert joined(repo, place)
+    assert git.dirty(place)
